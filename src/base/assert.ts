@@ -1,0 +1,14 @@
+/** Thrown by `assert`: the program itself is wrong, and the node stops rather than go on. */
+export class AssertionError extends Error {
+  override readonly name = 'AssertionError'
+}
+
+/** Stops the node when `condition` is false. On in production: replicas exist for that. */
+export function assert(condition: unknown, message: string): asserts condition {
+  if (!condition) throw new AssertionError(message)
+}
+
+/** Marks a branch that the types rule out; reaching it is a bug. */
+export function unreachable(value: never): never {
+  throw new AssertionError(`unreachable: ${JSON.stringify(value)}`)
+}

@@ -1,0 +1,31 @@
+/**
+ * The platform as the pure files see it: no timers, no process, no sockets, no files. Only what computes.
+ * `tsconfig.core.json` compiles every file that is not an I/O file against this list.
+ */
+declare class TextEncoder {
+  encode(text: string): Uint8Array<ArrayBuffer>
+}
+declare class TextDecoder {
+  constructor(label: 'utf-8', options?: { fatal?: boolean })
+  decode(bytes: Uint8Array): string
+}
+declare class URL {
+  constructor(url: string)
+  readonly host: string
+  readonly hostname: string
+  readonly origin: string
+  readonly pathname: string
+}
+
+declare module 'node:crypto' {
+  interface Hash {
+    update(bytes: Uint8Array | string): Hash
+    digest(): Uint8Array
+    digest(encoding: 'hex'): string
+  }
+  function createHash(algorithm: 'md5' | 'sha1' | 'sha256' | 'sha512'): Hash
+  function timingSafeEqual(a: Uint8Array, b: Uint8Array): boolean
+}
+declare module 'node:zlib' {
+  function crc32(bytes: Uint8Array, previous?: number): number
+}
