@@ -29,3 +29,9 @@ declare module 'node:crypto' {
 declare module 'node:zlib' {
   function crc32(bytes: Uint8Array, previous?: number): number
 }
+
+/** Opaque here: a pure file may pass a request on, never read from it. */
+declare module 'node:http' {
+  type IncomingMessage = { readonly __opaque: 'request' }
+  type ServerResponse = { readonly __opaque: 'response' }
+}
