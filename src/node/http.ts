@@ -106,12 +106,21 @@ export class HttpServer {
     const refuseWith = (problem: Problem, further?: Readonly<Record<string, string>>) =>
       refuse(request, response, problem, { requestId, bodyHeldBack, headers: further ?? {} })
     const refusal = this.#parts.guard.check(method, headers.host, headers.origin)
-    if (refusal) return refuseWith(GUARD_PROBLEMS[refusal.kind](refusal.detail))
+    if (refusal) {
+      refuseWith(GUARD_PROBLEMS[refusal.kind](refusal.detail))
+      return
+    }
     const principal = this.#parts.authenticator.authenticate(headers.authorization)
-    if (principal === undefined) return refuseWith(WRONG_CREDENTIALS, CHALLENGE)
+    if (principal === undefined) {
+      refuseWith(WRONG_CREDENTIALS, CHALLENGE)
+      return
+    }
     principalName = principal.name
     const handler = this.#mounts.get(mountOf(request.url ?? ''))
-    if (handler === undefined) return this.#parts.fallback(request, response)
+    if (handler === undefined) {
+      this.#parts.fallback(request, response)
+      return
+    }
     const acceptBody = () => {
       if (bodyHeldBack) response.writeContinue()
       bodyHeldBack = false
