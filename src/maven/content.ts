@@ -48,26 +48,46 @@ export function readRefusal(error: Missing | Corrupt | Unavailable): Refusal {
   }
 }
 
-/** Shows every piece in order; a piece is only valid during the call. */
+/** The pieces in order; each is valid only until the next one is asked for. Throws a refusal's detail when damaged. */
+export async function* pieces(blobs: BlobStore, source: Source): AsyncGenerator<Uint8Array> {
+  if (source.kind === 'inline') {
+    yield source.bytes
+    return
+  }
+  const reader = await blobs.get(source.digest)
+  if (!reader.ok) throw new ReadFailure(readRefusal(reader.error))
+  try {
+    for (;;) {
+      const piece = await reader.value.next()
+      if (!piece.ok) throw new ReadFailure(readRefusal(piece.error))
+      if (piece.value === undefined) return
+      yield piece.value
+    }
+  } finally {
+    reader.value.close()
+  }
+}
+
+/** Carries a refusal out of an iteration, which has no other way to tell of it. */
+class ReadFailure extends Error {
+  readonly refusal: Refusal
+
+  constructor(why: Refusal) {
+    super(why.detail)
+    this.refusal = why
+  }
+}
+
 async function eachPiece(
   blobs: BlobStore,
   source: Source,
   visit: (piece: Uint8Array) => void,
 ): Promise<Result<void, Refusal>> {
-  if (source.kind === 'inline') {
-    visit(source.bytes)
-    return ok(undefined)
-  }
-  const reader = await blobs.get(source.digest)
-  if (!reader.ok) return err(readRefusal(reader.error))
   try {
-    for (;;) {
-      const piece = await reader.value.next()
-      if (!piece.ok) return err(readRefusal(piece.error))
-      if (piece.value === undefined) return ok(undefined)
-      visit(piece.value)
-    }
-  } finally {
-    reader.value.close()
+    for await (const piece of pieces(blobs, source)) visit(piece)
+    return ok(undefined)
+  } catch (cause) {
+    if (cause instanceof ReadFailure) return err(cause.refusal)
+    throw cause
   }
 }

@@ -25,17 +25,16 @@ export type ReaderParts = {
   readonly tree: Tree
 }
 
-/** A stored file. The same object while the record is unchanged, so that a response can be remembered with it. */
-export type FoundFile = {
-  readonly repository: HostedRepository
-  readonly place: Place
-  readonly stored: StoredFile
-}
+/** A stored file. `stored` is the same object while the record is unchanged: what is derived from it may be kept with it. */
+export type FoundFile = { readonly place: Place; readonly stored: StoredFile }
+
+/** What the server made from the records, and the time of the newest of them, milliseconds since 1970. */
+export type Generated = { readonly bytes: Uint8Array; readonly modifiedMs: number | undefined }
 
 /** Reads repositories. Group repositories are asked member by member; a member that cannot answer ends the search. */
 export class Reader {
   readonly #parts: ReaderParts
-  readonly #rendered = new WeakMap<Metadata, Uint8Array>()
+  readonly #rendered = new WeakMap<Metadata, Generated>()
   readonly #derived = new WeakMap<ArtifactFacts, Map<string, Metadata | undefined>>()
 
   constructor(parts: ReaderParts) {
@@ -63,8 +62,8 @@ export class Reader {
   async checksum(repository: Repository, layout: ChecksumPath): Promise<Result<string, Refusal>> {
     const { target, algorithm } = layout
     if (target.kind === 'metadata') {
-      const bytes = await this.metadata(repository, target)
-      return bytes.ok ? ok(digest(bytes.value, algorithm)) : bytes
+      const generated = await this.metadata(repository, target)
+      return generated.ok ? ok(digest(generated.value.bytes, algorithm)) : generated
     }
     const found = await this.file(repository, target)
     if (!found.ok) return found
@@ -80,7 +79,7 @@ export class Reader {
   async metadata(
     repository: Repository,
     layout: MetadataPath,
-  ): Promise<Result<Uint8Array, Refusal>> {
+  ): Promise<Result<Generated, Refusal>> {
     const parts: Metadata[] = []
     for (const member of membersOf(repository)) {
       const found = await this.#metadataOf(member, layout)
@@ -89,12 +88,12 @@ export class Reader {
     }
     const merged = parts.length === 1 ? parts[0] : mergeMetadata(parts)
     if (merged === undefined) return notFound(repository, layout)
-    let bytes = this.#rendered.get(merged)
-    if (bytes === undefined) {
-      bytes = renderMetadata(merged)
-      this.#rendered.set(merged, bytes)
+    let generated = this.#rendered.get(merged)
+    if (generated === undefined) {
+      generated = { bytes: renderMetadata(merged), modifiedMs: timeOf(merged.lastUpdated) }
+      this.#rendered.set(merged, generated)
     }
-    return ok(bytes)
+    return ok(generated)
   }
 
   /** The listed versions of an artifact, ascending. */
@@ -130,7 +129,7 @@ export class Reader {
       if (!stored.ok) return stored
     }
     if (stored.value === undefined || isQuarantined(stored.value.record)) return ok(undefined)
-    return ok({ repository: member, place, stored: stored.value })
+    return ok({ place, stored: stored.value })
   }
 
   async #newestBuild(
@@ -178,6 +177,14 @@ function derive(facts: ArtifactFacts, { level }: MetadataPath): Metadata | undef
   if (level.kind === 'version') return snapshotMetadata(level, facts.files)
   if (level.artifact === undefined) return undefined
   return artifactMetadata(level.artifact, facts.files, facts.marks)
+}
+
+/** Milliseconds of a `yyyyMMddHHmmss`. */
+function timeOf(lastUpdated: string | undefined): number | undefined {
+  const parts = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)$/.exec(lastUpdated ?? '')
+  if (parts === null) return undefined
+  const [year = 0, month = 1, day, hour, minute, second] = parts.slice(1).map(Number)
+  return Date.UTC(year, month - 1, day, hour, minute, second)
 }
 
 function isLiteral(layout: ArtifactPath): boolean {

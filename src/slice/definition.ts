@@ -16,22 +16,36 @@ type SchemaResult<T> =
   | { readonly value: T; readonly issues?: undefined }
   | { readonly issues: readonly { readonly message: string }[] }
 
-/** A method that other slices call by name. `input` checks what arrives, since types are gone at run time. */
-export type Method<In, Out> = {
-  readonly input: Schema<In>
-  readonly call: (input: In) => Promise<Out>
+/** A method that other slices call by name. */
+export type Method = {
+  /** Checks what arrives, since types are gone at run time, and runs the method. Rejects on input that does not fit. */
+  invoke(input: unknown): Promise<unknown>
 }
 
 /** What the module named by `Slice-Main` exports as `slice`. */
 export type Slice = {
-  readonly methods: Readonly<Record<string, Method<never, unknown>>>
+  readonly methods: Readonly<Record<string, Method>>
   /** Resolves when the slice can serve; until then nothing reaches it. Rejecting puts it into FAILED. */
   start(context: SliceContext): Promise<void>
   /** Resolves when nothing of the slice runs any more. */
   stop(): Promise<void>
 }
 
-/** States the type of a slice; nothing else happens, so a jar needs no code of the platform's. */
+/** States the type of a slice; nothing else happens. */
 export function defineSlice(slice: Slice): Slice {
   return slice
+}
+
+/** A method whose input `schema` describes. */
+export function defineMethod<In, Out>(
+  schema: Schema<In>,
+  call: (input: In) => Promise<Out>,
+): Method {
+  return {
+    async invoke(input) {
+      const checked = await schema['~standard'].validate(input)
+      if (checked.issues === undefined) return call(checked.value)
+      throw new TypeError(checked.issues.map((issue) => issue.message).join('; '))
+    },
+  }
 }

@@ -9,7 +9,7 @@ export type {
   SliceContext,
   SliceIdentity,
 } from './context.ts'
-export { defineSlice, type Method, type Schema, type Slice } from './definition.ts'
+export { defineMethod, defineSlice, type Method, type Schema, type Slice } from './definition.ts'
 export { type LifecycleInput, type SliceState, step, workOf } from './lifecycle.ts'
 export {
   formatManifest,
