@@ -80,6 +80,9 @@ const Settings = z.strictObject({
     .int()
     .positive()
     .default(64 * MiB),
+  /** TLS: a PEM certificate chain and its key. Maven and Gradle refuse plain HTTP off loopback. */
+  tlsCertificate: z.string().optional(),
+  tlsKey: z.string().optional(),
   repositories: z
     .record(RepositoryName, Repository)
     .default({})
@@ -112,6 +115,9 @@ export function readConfig(
   const merged = { ...file.value, ...variables.value, ...defined(fromFlags) }
   const parsed = Settings.safeParse(merged)
   if (!parsed.success) return refuse(parsed.error.issues.map(describeIssue).join('; '))
+  if ((parsed.data.tlsCertificate === undefined) !== (parsed.data.tlsKey === undefined)) {
+    return refuse('tls_certificate and tls_key go together')
+  }
   return checkGroups(parsed.data)
 }
 
