@@ -167,13 +167,18 @@ function checkGroups(config: Config): Result<Config, ConfigRefusal> {
 }
 
 function describeIssue(issue: z.core.$ZodIssue): string {
-  const path = issue.path.map((part) => snakeCase(String(part))).join('.')
+  // The second step below `repositories` is a name, which stays as it was written.
+  const isName = (at: number) => at === 1 && issue.path[0] === 'repositories'
+  const path = issue.path
+    .map((part, at) => (isName(at) ? String(part) : snakeCase(String(part))))
+    .join('.')
   if (issue.code === 'unrecognized_keys') {
     const keys = issue.keys.map(snakeCase).join(', ')
     const where = path === '' ? `settings are ${settingNames()}` : `in ${path}`
     return `unknown key ${keys}; ${where}`
   }
-  return `${path}: ${issue.message}`
+  const message = issue.code === 'invalid_key' ? issue.issues[0]?.message : issue.message
+  return `${path}: ${message}`
 }
 
 /** `true`, `false` or, from a variable, their text. */
