@@ -60,13 +60,13 @@ export class DiskTwin implements Disk {
   crash(options: DiskTwinOptions = {}): DiskTwin {
     this.#stop()
     const random = seededRandom(this.#options.seed ?? 1)
-    return new DiskTwin({ ...this.#options, ...options }, survivingTree(this.#root, random))
+    return this.#successor(options, survivingTree(this.#root, random))
   }
 
   /** The process dies but the machine lives: nothing is lost, nothing becomes durable. */
   kill(options: DiskTwinOptions = {}): DiskTwin {
     this.#stop()
-    return new DiskTwin({ ...this.#options, ...options }, this.#root)
+    return this.#successor(options, this.#root)
   }
 
   async open(path: string, mode: 'read' | 'create'): Promise<DiskFile> {
@@ -163,6 +163,11 @@ export class DiskTwin implements Disk {
   async read(file: File, into: Uint8Array, position: number): Promise<number> {
     await this.#pause()
     return file.read(into, position)
+  }
+
+  #successor(options: DiskTwinOptions, root: Directory): DiskTwin {
+    const { capacityBytes } = this
+    return new DiskTwin({ ...this.#options, capacityBytes, ...options }, root)
   }
 
   #countStep(): boolean {
