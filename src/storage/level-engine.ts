@@ -11,7 +11,7 @@ import { err, ok, type Result } from '../base/result.ts'
 import { CommitQueue } from './commit-queue.ts'
 import type { Engine, EngineEntry, EngineOperation, EngineRange } from './engine.ts'
 import type { FailStop } from './fail-stop.ts'
-import { type Disk, parentDirectory } from './file-system.ts'
+import type { Disk } from './file-system.ts'
 import type { SpaceGuard } from './free-space.ts'
 import { openSealed, sealValue } from './sealed-value.ts'
 
@@ -30,7 +30,7 @@ export interface LevelStore<Snapshot = unknown> {
 /** `space` and `failStop` are shared by all who write to the data directory. */
 export type LevelEngineOptions = {
   readonly disk: Disk
-  /** Made when missing; its parent exists. Locked against a second process until `close`. */
+  /** Exists for good. The store locks it against a second process until `close`. */
   readonly directory: string
   readonly space: SpaceGuard
   readonly failStop: FailStop
@@ -39,8 +39,6 @@ export type LevelEngineOptions = {
 
 export async function openLevelEngine(options: LevelEngineOptions): Promise<Engine> {
   const { disk, directory } = options
-  await disk.makeDirectory(directory)
-  await disk.syncDirectory(parentDirectory(directory))
   const store = await options.openStore(directory)
   // LevelDB names its log, its manifest and CURRENT while it opens, without syncing their directory.
   await disk.syncDirectory(directory)

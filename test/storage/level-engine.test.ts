@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Level } from 'level'
@@ -25,6 +25,7 @@ describe('the level engine', () => {
   async function temporaryDirectory(): Promise<string> {
     const directory = await mkdtemp(join(tmpdir(), 'aether-level-'))
     directories.push(directory)
+    await mkdir(join(directory, 'engine'))
     return join(directory, 'engine')
   }
 

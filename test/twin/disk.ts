@@ -18,8 +18,8 @@ export type DiskCall = {
 export type DiskTwinOptions = {
   readonly seed?: number
   readonly capacityBytes?: number
-  /** Called before each step; what it throws is the outcome of the call. */
-  readonly before?: (call: DiskCall) => void
+  /** Awaited before each step; what it throws is the outcome of the call. */
+  readonly before?: (call: DiskCall) => void | Promise<void>
   /** A sync for which this answers true reports success and does nothing. */
   readonly isSuppressed?: (call: DiskCall) => boolean
 }
@@ -135,7 +135,7 @@ export class DiskTwin implements Disk {
   /** Makes a change; when the machine stops at it, whether it happened is for the power loss to decide. */
   async step(call: DiskCall, change: () => void): Promise<void> {
     await this.#pause()
-    this.#options.before?.(call)
+    await this.#options.before?.(call)
     change()
     if (this.#countStep()) await this.#forever()
     await this.#pause()
@@ -144,7 +144,7 @@ export class DiskTwin implements Disk {
   /** Makes something durable, unless the machine stops at it. */
   async sync(call: DiskCall, promote: () => void): Promise<void> {
     await this.#pause()
-    this.#options.before?.(call)
+    await this.#options.before?.(call)
     if (this.#countStep()) await this.#forever()
     if (!this.#options.isSuppressed?.(call)) promote()
     await this.#pause()

@@ -11,6 +11,8 @@ import { openLevelTwin } from './level.ts'
  */
 export async function openEngineTwin(disk = new DiskTwin()): Promise<EngineTwin> {
   const failStop = new FailStop()
+  await disk.makeDirectory('/engine')
+  await disk.syncDirectory('/')
   const engine = await openLevelEngine({
     disk,
     directory: '/engine',
