@@ -53,7 +53,7 @@ function parseSnapshot(versioning: XmlElement): { readonly snapshot?: SnapshotBu
   return { snapshot: { timestamp, buildNumber: Number(buildNumber) } }
 }
 
-/** Maven's writer leaves out an extension of `jar`. */
+/** An entry without extension is the jar's. */
 function parseSnapshotVersion(element: XmlElement): SnapshotVersion[] {
   const {
     extension = 'jar',
