@@ -33,8 +33,8 @@ const RETRY_AFTER_MAX_MS = 60_000
 /** As curl does: a server that knows nothing of `Expect` gets the body after this time. */
 const EXPECT_TIMEOUT_MS = 1_000
 
-/** Metadata of 100,000 versions is 4 MB. */
-const TEXT_BYTES_MAX = 16 * 1_024 * 1_024
+/** What is read whole is metadata and checksums; metadata with 20,000 versions is 1 MB. */
+const TEXT_BYTES_MAX = 1_024 * 1_024
 
 /** Without a byte in either direction for this long a connection is given up; the server may be hashing a large file. */
 const IDLE_TIMEOUT_MS = 120_000

@@ -1,5 +1,5 @@
 import { err, ok } from '../base/result.ts'
-import { parseMetadata, sortVersions } from '../maven/index.ts'
+import { parseMetadataHint, sortVersions } from '../maven/index.ts'
 import { badUsage, refused } from './failure.ts'
 import type { Outcome, Session } from './session.ts'
 
@@ -22,7 +22,7 @@ export async function versions(artifact: string, session: Session): Outcome {
       ),
     )
   }
-  const metadata = parseMetadata(bytes.value)
+  const metadata = parseMetadataHint(bytes.value)
   if (!metadata.ok) return err(refused(`${url} is no Maven metadata: ${metadata.error.detail}`))
   const { release, latest } = metadata.value
   const ascending = sortVersions(metadata.value.versions)

@@ -6,7 +6,8 @@ export {
   formatCoordinates,
   parseCoordinates,
 } from './coordinates.ts'
-export { parseMetadata, renderMetadata } from './metadata-xml.ts'
+export { parseMetadataHint } from './metadata-hint.ts'
+export { renderMetadata } from './metadata-xml.ts'
 export { encodePath } from './path.ts'
 export { parsePom } from './pom.ts'
 export { baseVersionOf, isSnapshot, sortVersions } from './version.ts'

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { parseMetadata } from '../../src/maven/index.ts'
+import { parseMetadataHint } from '../../src/maven/index.ts'
 import {
   aether,
   appJar,
@@ -35,7 +35,7 @@ test('deploys a jar with its own POM and checksums, and the metadata last', asyn
   expect(stored('1.0/app-1.0.jar.sha1')?.toString()).toBe(hexOf('sha1', bytes))
   expect(stored('1.0/app-1.0.jar.sha256')?.toString()).toBe(hexOf('sha256', bytes))
   expect(stored('1.0/app-1.0.pom')?.toString()).toBe(pomOf('org.acme', 'app', '1.0'))
-  const metadata = parseMetadata(stored('maven-metadata.xml') as Buffer)
+  const metadata = parseMetadataHint(stored('maven-metadata.xml') as Buffer)
   expect(metadata).toMatchObject({ ok: true, value: { groupId: 'org.acme', versions: ['1.0'] } })
 })
 
