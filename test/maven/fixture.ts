@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import type { Coordinates } from '../../src/maven/coordinates.ts'
+import type { Metadata } from '../../src/maven/metadata.ts'
 
 const name = fc.string({
   unit: fc.constantFrom(...'abzAZ019_-'),
@@ -37,3 +38,44 @@ export const anyCoordinates: fc.Arbitrary<Coordinates> = fc
     ),
   })
   .map(({ classifier, ...rest }) => (classifier === undefined ? rest : { ...rest, classifier }))
+
+const time = fc.integer({ min: 20_200_101_000_000, max: 20_200_101_000_009 }).map(String)
+const build = fc.record({
+  timestamp: fc.constantFrom('20240102.030405', '20240102.030406', '20231231.235959'),
+  buildNumber: fc.nat(12),
+})
+const prose = fc.constantFrom('x', 'A & B', '<b>', ']]>', '"\'', 'é\u{1f600}', 'a  b')
+
+/** Any form of metadata that a file can have; not always one that this server would write. */
+export const anyMetadata: fc.Arbitrary<Metadata> = fc.record(
+  {
+    groupId: fc.constantFrom('com.acme', 'org.acme'),
+    artifactId: fc.constantFrom('app', 'lib'),
+    version: fc.constantFrom('1.0-SNAPSHOT', '2.0-SNAPSHOT'),
+    latest: anyVersion,
+    release: anyVersion,
+    versions: fc.array(anyVersion, { maxLength: 4 }),
+    snapshot: build,
+    snapshotVersions: fc.array(
+      fc.record(
+        {
+          classifier: fc.constantFrom('sources', 'b'),
+          extension: fc.constantFrom('jar', 'pom'),
+          value: anyVersion,
+          updated: fc.oneof(time, fc.constant('')),
+        },
+        { requiredKeys: ['extension', 'value', 'updated'] },
+      ),
+      { maxLength: 4 },
+    ),
+    lastUpdated: time,
+    plugins: fc.array(
+      fc.record(
+        { name: prose, prefix: prose, artifactId: fc.constantFrom('p', 'q', 'r') },
+        { requiredKeys: ['prefix', 'artifactId'] },
+      ),
+      { maxLength: 3 },
+    ),
+  },
+  { requiredKeys: ['versions', 'snapshotVersions', 'plugins'] },
+)
