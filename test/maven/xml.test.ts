@@ -60,6 +60,7 @@ describe('parseXml', () => {
     ['<a><b></a></b>', 'malformed'],
     ['<a/><a/>', 'malformed'],
     ['<a/>junk', 'malformed'],
+    ['<a/>junk<!-- -->', 'malformed'],
     ['<a/></a>', 'malformed'],
     ['<a x=1/>', 'malformed'],
     ['<a>&unknown;</a>', 'malformed'],
