@@ -96,8 +96,8 @@ const HIDDEN_ROOTS = ['.index', '.meta']
 /** Forbidden in file names somewhere, in Maven's versions, or read as the start of something else in a URL. */
 const FORBIDDEN = /[\\;?#:<>|*"]/
 
-/** Control and invisible formatting characters: two paths that look the same must be the same. */
-const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u
+/** Control and formatting characters, for paths that look the same must be the same; lone surrogates have no UTF-8. */
+const INVISIBLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u
 
 function parseUncommonUrl(rawUrl: string): Result<RequestPath, PathRefusal> {
   const [, authority, absolutePath] = ABSOLUTE_FORM.exec(rawUrl) ?? []
