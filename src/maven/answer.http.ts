@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Digest } from '../base/ids.ts'
 import type { BlobReader, BlobStore, ByteRange } from '../base/port.ts'
 import type { Exchange } from '../slice/index.ts'
-import { type Decision, decide, type RequestConditions } from './conditional.ts'
+import { type Decision, decide } from './conditional.ts'
 import { readRefusal } from './content.ts'
 import type { Head } from './head.http.ts'
 import type { Refusal } from './refusal.ts'
@@ -114,20 +114,28 @@ function answerWithoutBody(exchange: Exchange, head: Head, decision: Decision): 
 /** The hot path: most requests carry no condition at all. */
 const FULL: Decision = { kind: 'full' }
 
-function decideOn(request: IncomingMessage, head: Head): Decision {
-  const { headers } = request
-  const conditions: RequestConditions = {
-    ifMatch: headers['if-match'],
-    ifNoneMatch: headers['if-none-match'],
-    ifModifiedSince: headers['if-modified-since'],
-    ifUnmodifiedSince: headers['if-unmodified-since'],
-    ifRange: headers['if-range'] as string | undefined,
-    range: request.method === 'GET' ? headers.range : undefined,
-  }
-  for (const value of Object.values(conditions)) {
-    if (value !== undefined) return decide(conditions, head.validators)
-  }
-  return FULL
+const CONDITIONS = [
+  'if-match',
+  'if-none-match',
+  'if-modified-since',
+  'if-unmodified-since',
+  'range',
+] as const
+
+function decideOn({ headers, method }: IncomingMessage, head: Head): Decision {
+  if (!CONDITIONS.some((name) => headers[name] !== undefined)) return FULL
+  const ifRange = headers['if-range']
+  return decide(
+    {
+      ifMatch: headers['if-match'],
+      ifNoneMatch: headers['if-none-match'],
+      ifModifiedSince: headers['if-modified-since'],
+      ifUnmodifiedSince: headers['if-unmodified-since'],
+      ifRange: typeof ifRange === 'string' ? ifRange : undefined,
+      range: method === 'GET' ? headers.range : undefined,
+    },
+    head.validators,
+  )
 }
 
 function writePartHead(response: ServerResponse, head: Head, range: ByteRange): void {

@@ -10,7 +10,7 @@ import { parseRequestUrl, type RequestPath } from './path.ts'
 import { challengeProblem, problemOf } from './problem.http.ts'
 import type { FoundFile, Reader } from './reader.ts'
 import { type Refusal, refusal } from './refusal.ts'
-import type { Repositories, Repository } from './repository.ts'
+import type { HostedRepository, Repositories, Repository } from './repository.ts'
 import type { ArtifactStore, StoredFile } from './store.ts'
 import type { Tree } from './tree.ts'
 
@@ -22,11 +22,15 @@ export type MavenHttpParts = {
   readonly tree: Tree
 }
 
+/** Each holds at most some hundred kilobytes, so this bounds the memory of all uploads together. */
+const UPLOADS_MAX = 512
+
 const METHODS = 'GET, HEAD, PUT, DELETE'
 
 /** `/repository/<name>/<path>`: the protocol that Maven, Gradle and the others speak. */
 export class MavenHttp {
   readonly #parts: MavenHttpParts
+  #uploads = 0
   readonly #heads = new WeakMap<StoredFile, { path: string; head: Head }>()
 
   constructor(parts: MavenHttpParts) {
@@ -133,9 +137,27 @@ export class MavenHttp {
     }
     const announced = announcementOf(request)
     if ('kind' in announced) return announced
+    if (this.#uploads >= UPLOADS_MAX) {
+      return refusal('unavailable', `${UPLOADS_MAX} uploads are under way already. Try again.`)
+    }
+    this.#uploads += 1
+    try {
+      return await this.#upload(exchange, hosted.value, target.path, announced)
+    } finally {
+      this.#uploads -= 1
+    }
+  }
+
+  async #upload(
+    exchange: Exchange,
+    repository: HostedRepository,
+    path: string,
+    announced: Announcement,
+  ): Promise<Refusal | undefined> {
+    const { request, principal } = exchange
     const upload = await this.#parts.deployer.begin({
-      repository: hosted.value,
-      path: target.path,
+      repository,
+      path,
       publisher: principal.name,
       ...announced,
     })
@@ -170,10 +192,10 @@ export class MavenHttp {
   }
 }
 
+type Announcement = Pick<UploadRequest, 'sizeBytes' | 'sha256'>
+
 /** What the request head says about the body. */
-function announcementOf(
-  request: IncomingMessage,
-): Pick<UploadRequest, 'sizeBytes' | 'sha256'> | Refusal {
+function announcementOf(request: IncomingMessage): Announcement | Refusal {
   const { headers } = request
   if (headers['content-encoding'] !== undefined || headers['content-range'] !== undefined) {
     return refusal(
@@ -185,10 +207,8 @@ function announcementOf(
   const sizeBytes = length === undefined ? undefined : Number(length)
   const sha256 = headers['x-checksum-sha256']
   if (sha256 === undefined) return { sizeBytes }
-  if (typeof sha256 === 'string' && isDigest(sha256.toLowerCase())) {
-    const digest = sha256.toLowerCase()
-    if (isDigest(digest)) return { sizeBytes, sha256: digest }
-  }
+  const digest = String(sha256).toLowerCase()
+  if (isDigest(digest)) return { sizeBytes, sha256: digest }
   return refusal('invalid', 'X-Checksum-SHA256 is not 64 hex digits.')
 }
 

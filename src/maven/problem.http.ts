@@ -8,7 +8,7 @@ const RETRY_AFTER_S = '3'
 
 const STATUS: Readonly<Record<RefusalKind, { readonly status: number; readonly title: string }>> = {
   invalid: { status: 400, title: 'Bad request' },
-  policy: { status: 403, title: 'Not allowed by the repository policy' },
+  policy: { status: 400, title: 'Not allowed by the repository policy' },
   'read-only': { status: 405, title: 'Read only' },
   'not-found': { status: 404, title: 'Not found' },
   conflict: { status: 409, title: 'Conflict' },

@@ -102,10 +102,15 @@ export class HttpServer {
       this.#account(request, response, requestId, principalName, performance.now() - startMs)
     })
     const { headers, method } = request
+    const target = splitTarget(request.url ?? '')
     let bodyHeldBack = awaitsContinue
     const refuseWith = (problem: Problem, further?: Readonly<Record<string, string>>) =>
       refuse(request, response, problem, { requestId, bodyHeldBack, headers: further ?? {} })
-    const refusal = this.#parts.guard.check(method, headers.host, headers.origin)
+    const refusal = this.#parts.guard.check(
+      method,
+      target.authority ?? headers.host,
+      headers.origin,
+    )
     if (refusal) {
       refuseWith(GUARD_PROBLEMS[refusal.kind](refusal.detail))
       return
@@ -116,7 +121,7 @@ export class HttpServer {
       return
     }
     principalName = principal.name
-    const handler = this.#mounts.get(mountOf(request.url ?? ''))
+    const handler = this.#mounts.get(target.mount)
     if (handler === undefined) {
       this.#parts.fallback(request, response)
       return
@@ -177,10 +182,19 @@ export class HttpServer {
   }
 }
 
-/** `/repository/` of `/repository/releases/…`; the text is compared, never interpreted. */
-function mountOf(target: string): string {
-  const end = target.indexOf('/', 1)
-  return end < 0 ? target : target.slice(0, end + 1)
+/**
+ * `/repository/` of `/repository/releases/…`: the text is compared, never interpreted. A target in absolute form brings the
+ * authority that takes the place of `Host` (RFC 9112 §3.2.2).
+ */
+function splitTarget(target: string): { mount: string; authority: string | undefined } {
+  if (target.startsWith('/')) return { mount: mountOf(target), authority: undefined }
+  const absolute = /^https?:\/\/([^/]*)(\/.*)$/i.exec(target)
+  return { mount: mountOf(absolute?.[2] ?? ''), authority: absolute?.[1] }
+}
+
+function mountOf(path: string): string {
+  const end = path.indexOf('/', 1)
+  return end < 0 ? path : path.slice(0, end + 1)
 }
 
 const GUARD_PROBLEMS = {

@@ -1,7 +1,7 @@
 import { type DestinationStream, destination, type Logger, pino } from 'pino'
 
 /** Lines are written when this much has gathered, or once a second: a request does not wait for its log line. */
-const BUFFER_BYTES = 16 * 1_024
+const BUFFER_BYTES = 8 * 1_024
 const FLUSH_INTERVAL_MS = 1_000
 
 export type NodeLog = { readonly logger: Logger; close(): void }

@@ -1,6 +1,7 @@
 import type { RequestListener } from 'node:http'
 import { getRequestListener } from '@hono/node-server'
 import { Hono } from 'hono'
+import { welcome } from './banner.ts'
 import type { NodeMetrics } from './metrics.ts'
 
 export type OperationParts = {
@@ -13,6 +14,7 @@ export type OperationParts = {
 /** What operators and their tools ask: is it alive, may it get traffic, what does it measure. No artifact passes here. */
 export function operationListener(parts: OperationParts): RequestListener {
   const app = new Hono()
+  app.get('/', (context) => context.text(welcome(new URL(context.req.url).origin, undefined)))
   app.get('/health/live', (context) => context.json({ status: 'live' }))
   app.get('/health/ready', (context) => {
     const reason = parts.notReady()
