@@ -27,7 +27,7 @@ export function describeControlCrashes(
   name: string,
   open: (seed: number) => Promise<CrashHarness<ControlStore>>,
 ): void {
-  const seeds = Array.from({ length: 10 }, (_, i) => i + 1)
+  const seeds = Array.from({ length: 6 }, (_, i) => i + 1)
   test.each(seeds)(`${name} loses nothing acknowledged in a crash, seed %i`, async (seed) => {
     const random = seededRandom(seed)
     let harness = await open(seed)

@@ -35,7 +35,7 @@ export function describeMapCrashes(
   name: string,
   open: (seed: number) => Promise<CrashHarness<DistributedMap>>,
 ): void {
-  const seeds = Array.from({ length: 20 }, (_, i) => i + 1)
+  const seeds = Array.from({ length: 12 }, (_, i) => i + 1)
   test.each(seeds)(`${name} loses nothing acknowledged in a crash, seed %i`, async (seed) => {
     let harness = await open(seed)
     const history = new History(seed)
