@@ -22,7 +22,10 @@ export function describeControlStore(
   })
 }
 
-/** What every ControlStore does that may lose its power: for a store that can be made to lose what is not durable. */
+/**
+ * What every ControlStore does that may lose its power: for a store that can be made to lose what
+ * is not durable.
+ */
 export function describeControlCrashes(
   name: string,
   open: (seed: number) => Promise<CrashHarness<ControlStore>>,
