@@ -8,7 +8,7 @@ import type { DeployerParts, Stored, Upload, UploadOf, UploadRequest } from './d
 import { type Content, digestOf, takeIn, tooLarge } from './intake.ts'
 import type { ArtifactPath, OtherPath } from './layout.ts'
 import { isImmutable } from './media-type.ts'
-import { nextSnapshotBuild } from './metadata.ts'
+import { nextSnapshotBuild, timestampedVersion } from './metadata.ts'
 import { POM_BYTES_MAX, parsePom } from './pom.ts'
 import { bodyKey, claimKey, encodeRecord, type FileRecord, isQuarantined } from './record.ts'
 import { type Refusal, refusal, storeRefusal } from './refusal.ts'
@@ -162,8 +162,7 @@ export class FileUpload implements Upload {
     const { classifier, extension } = layout.coordinates
     const file = { baseVersion: layout.baseVersion, classifier, extension }
     const build = nextSnapshotBuild(known.value.files, file, store.nowMs())
-    const stem = layout.baseVersion.slice(0, -'SNAPSHOT'.length)
-    const version = `${stem}${build.timestamp}-${build.buildNumber}`
+    const version = timestampedVersion(layout.baseVersion, build)
     return ok(artifactPath({ ...layout.coordinates, version }))
   }
 

@@ -6,12 +6,9 @@ import type { DeployerParts, Stored, Upload, UploadOf } from './deployer.ts'
 import type { ArtifactFacts } from './facts.ts'
 import { readBody } from './intake.ts'
 import type { MetadataPath } from './layout.ts'
-import { type MetadataHint, parseMetadataHint } from './metadata-hint.ts'
+import { METADATA_BYTES_MAX, type MetadataHint, parseMetadataHint } from './metadata-hint.ts'
 import { completeKey } from './record.ts'
 import { type Refusal, refusal, storeRefusal } from './refusal.ts'
-
-/** Thousands of versions fit; a larger one is no metadata. */
-const METADATA_BYTES_MAX = 1_024 * 1_024
 
 /**
  * The upload of a `maven-metadata.xml`. The server derives metadata from the artifacts, so this is only a hint: it tells

@@ -47,7 +47,8 @@ export async function startAether(options: AetherOptions): Promise<Server> {
     name: 'aether',
     origin,
     process: program,
-    forget: async () => {},
+    // All of it is on the disk.
+    discard: async () => {},
     stop: () => program.stop(),
   }
 }

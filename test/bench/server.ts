@@ -8,8 +8,8 @@ export type Server = {
   /** Without a slash at the end. */
   readonly origin: string
   readonly process: PinnedProcess
-  /** Removes what was stored below `path` where that is possible from outside; else does nothing. */
-  forget(path: string): Promise<void>
+  /** Spares the disk what this server has not yet written of the files below `path`, whose contents are then gone. */
+  discard(path: string): Promise<void>
   stop(): Promise<void>
 }
 

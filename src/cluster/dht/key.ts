@@ -28,6 +28,11 @@ export function entryPrefix(
   )
 }
 
+/** What the keys of all entries of a space in one partition begin with. */
+export function spacePrefix(partition: PartitionId, space: string): Uint8Array {
+  return encodeBinary((writer) => writer.uint8(ENTRY).uint16(partition).sizedText(space))
+}
+
 /** The engine key of an entry, `prefix` being its `entryPrefix`. */
 export function entryKey(prefix: Uint8Array, sortKey: string): Uint8Array {
   return encodeBinary((writer) => writer.bytes(prefix).text(sortKey))

@@ -1,6 +1,10 @@
 import { assert } from '../../base/assert.ts'
+import type { PartitionId } from '../../base/ids.ts'
 import type { DistributedMap, MapSpace } from '../../base/port.ts'
+import { decodeEntry } from './entry.ts'
 import { EntryCache } from './entry-cache.ts'
+import { keyAfter, prefixEnd, spacePrefix } from './key.ts'
+import { PARTITION_COUNT } from './partition.ts'
 import { ReplicaHost, type ReplicaHostOptions } from './replica-host.driver.ts'
 import { Space, type SpaceParts } from './space.driver.ts'
 
@@ -34,11 +38,36 @@ export class ReplicatedMap implements DistributedMap {
     return made
   }
 
+  /**
+   * Every value of a space that this node holds, in no particular order. Not one state: values written meanwhile may or may
+   * not be among them.
+   */
+  async *valuesHere(space: string): AsyncGenerator<Uint8Array> {
+    for (let index = 0; index < PARTITION_COUNT; index++) {
+      const prefix = spacePrefix(index as PartitionId, space)
+      const lt = prefixEnd(prefix)
+      let gte = prefix
+      for (;;) {
+        const found = await this.#parts.engine.scan({ gte, lt, limit: VALUES_STEP })
+        for (const { value: bytes } of found) {
+          const { value } = decodeEntry(bytes)
+          if (value !== undefined) yield value
+        }
+        const last = found.at(-1)
+        if (last === undefined || found.length < VALUES_STEP) break
+        gte = keyAfter(last.key)
+      }
+    }
+  }
+
   /** Waits for the writes under way; the engine stays open. No call may follow. */
   close(): Promise<void> {
     return this.#parts.host.close()
   }
 }
+
+/** Values held in memory at a time; of the largest ones that is 16 MiB. */
+const VALUES_STEP = 64
 
 export type ReplicatedMapOptions = ReplicaHostOptions & {
   /** Memory for decoded entries; 16 MiB if absent. With 0 every read goes to the engine. */
