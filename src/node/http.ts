@@ -106,6 +106,11 @@ export class HttpServer {
     let bodyHeldBack = awaitsContinue
     const refuseWith = (problem: Problem, further?: Readonly<Record<string, string>>) =>
       refuse(request, response, problem, { requestId, bodyHeldBack, headers: further ?? {} })
+    const violation = violationOf(request)
+    if (violation !== undefined) {
+      refuseWith(GUARD_PROBLEMS['bad-request'](violation))
+      return
+    }
     const refusal = this.#parts.guard.check(
       method,
       target.authority ?? headers.host,
@@ -123,6 +128,8 @@ export class HttpServer {
     principalName = principal.name
     const handler = this.#mounts.get(target.mount)
     if (handler === undefined) {
+      // A body that was not asked for may come or not: what follows on this connection could not be told apart.
+      if (bodyHeldBack) response.shouldKeepAlive = false
       this.#parts.fallback(request, response)
       return
     }
@@ -180,6 +187,20 @@ export class HttpServer {
     this.#idCount += 1
     return `${this.#idPrefix}-${this.#idCount.toString(36)}`
   }
+}
+
+/**
+ * What Node's parser lets pass although RFC 9112 forbids it: a request line without a version (§3), to which a line break
+ * in a target leads, and a second Host (§3.2), of which another server on the way may have taken the other.
+ */
+function violationOf({ httpVersionMajor, rawHeaders }: IncomingMessage): string | undefined {
+  if (httpVersionMajor !== 1) return 'The request line does not end with HTTP/1.1.'
+  let hosts = 0
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at] as string
+    if (name.length === 4 && name.toLowerCase() === 'host') hosts += 1
+  }
+  return hosts > 1 ? 'The request has more than one Host header.' : undefined
 }
 
 /**
