@@ -3,7 +3,7 @@ import type { PartitionId } from '../../../src/base/ids.ts'
 import type { NoSpace } from '../../../src/base/port.ts'
 import { err, ok, type Result } from '../../../src/base/result.ts'
 import { MarkTable } from '../../../src/cluster/dht/mark-table.driver.ts'
-import type { HighWater, Marks } from '../../../src/storage/index.ts'
+import type { HighWater, Marks } from '../../../src/storage/high-water.ts'
 
 /** Remembers what was saved. */
 class Saves implements HighWater {
