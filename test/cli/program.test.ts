@@ -22,8 +22,12 @@ test.each([
   expect(JSON.parse(json.stdout)).toMatchObject({ error: { kind: 'bad-usage' } })
 })
 
-test('a secret in the URL of the server is refused and not repeated', async () => {
-  const ran = await aether(['versions', 'g:a', '--server', 'http://me:s3cret@127.0.0.1:1'])
+test.each([
+  'http://me:s3cret@127.0.0.1:1',
+  'http://s3cret@127.0.0.1:1',
+  'http://127.0.0.1:1/?s3cret',
+])('a secret in %s is refused and not repeated', async (url) => {
+  const ran = await aether(['versions', 'g:a', '--server', url])
   expect(ran.exitCode).toBe(2)
   expect(ran.stderr).not.toContain('s3cret')
 })

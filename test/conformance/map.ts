@@ -283,7 +283,7 @@ function testScans(open: () => Promise<Harness<DistributedMap>>): void {
 
   test('a page begins after the given key, wherever that lies', async () => {
     const { space } = context
-    await written(space, 'p', [put('b1', ''), put('b2', ''), put('c', '')])
+    await written(space, 'p', [put('ab', ''), put('b1', ''), put('b2', ''), put('c', '')])
     const keysAfter = async (after: string) =>
       (await pageOf(space, 'p', 'b', { after })).entries.map(({ sortKey }) => sortKey)
     expect(await keysAfter('a')).toEqual(['b1', 'b2'])

@@ -1,10 +1,14 @@
 const SECTOR_BYTES = 4_096
 
-/** A file: what readers see, and what is durable of it. */
+/**
+ * A file: what readers see, and what is durable of it. Power loss harms only bytes that were written since the last sync,
+ * not others in the same sector: disks promise that, and every log that appends relies on it.
+ */
 export class File {
   #current = new Uint8Array(0)
   #durable: Uint8Array = new Uint8Array(0)
-  readonly #dirtySectors = new Set<number>()
+  /** Per sector the extent written since the last sync. */
+  readonly #dirty = new Map<number, { start: number; end: number }>()
   sizeBytes = 0
 
   read(into: Uint8Array, position: number): number {
@@ -22,13 +26,21 @@ export class File {
     }
     this.#current.set(bytes, position)
     this.sizeBytes = Math.max(this.sizeBytes, end)
-    const last = Math.floor((end - 1) / SECTOR_BYTES)
-    for (let s = Math.floor(position / SECTOR_BYTES); s <= last; s++) this.#dirtySectors.add(s)
+    for (let start = position; start < end; ) {
+      const sector = Math.floor(start / SECTOR_BYTES)
+      const extent = { start, end: Math.min(end, (sector + 1) * SECTOR_BYTES) }
+      const before = this.#dirty.get(sector) ?? extent
+      this.#dirty.set(sector, {
+        start: Math.min(before.start, extent.start),
+        end: Math.max(before.end, extent.end),
+      })
+      start = extent.end
+    }
   }
 
   sync(): void {
     this.#durable = this.#current.slice(0, this.sizeBytes)
-    this.#dirtySectors.clear()
+    this.#dirty.clear()
   }
 
   /** The file after power loss: its length and each unsynced sector are old, new or something else. */
@@ -37,9 +49,8 @@ export class File {
     const size = this.#survivingSize(random)
     const bytes = new Uint8Array(size)
     bytes.set(this.#durable.subarray(0, size))
-    for (const sector of this.#dirtySectors) {
-      const start = sector * SECTOR_BYTES
-      const end = Math.min(start + SECTOR_BYTES, size)
+    for (const { start, end: writtenEnd } of this.#dirty.values()) {
+      const end = Math.min(writtenEnd, size)
       const fate = random()
       if (start >= size || fate < 1 / 3) continue
       if (fate < 2 / 3) bytes.set(this.#current.subarray(start, end), start)

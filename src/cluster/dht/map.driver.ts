@@ -9,8 +9,8 @@ import { ReplicaHost, type ReplicaHostOptions } from './replica-host.driver.ts'
 import { Space, type SpaceParts } from './space.driver.ts'
 
 /**
- * The map over this node's engine. Rejects with an AetherError when the engine has lost writes it had made durable
- * (`data-damaged`) or was written by a newer Aether (`data-format-newer`).
+ * The map over this node's engine. Rejects with an AetherError when the engine has lost writes it
+ * had made durable (`data-damaged`) or was written by a newer Aether (`data-format-newer`).
  */
 export async function openReplicatedMap(options: ReplicatedMapOptions): Promise<ReplicatedMap> {
   const host = new ReplicaHost(options)
@@ -19,8 +19,11 @@ export async function openReplicatedMap(options: ReplicatedMapOptions): Promise<
   return new ReplicatedMap({ host, engine: options.engine, cache })
 }
 
+/** The map as this node serves it; strong, since its own disk is the quorum. */
 export class ReplicatedMap implements DistributedMap {
-  /** Resolves with the error when the engine has failed; the node has to stop. Pending otherwise. */
+  /**
+   * Resolves with the error when the engine has failed; the node has to stop. Pending otherwise.
+   */
   readonly failed: Promise<unknown>
   readonly #parts: SpaceParts
   readonly #spaces = new Map<string, Space>()
@@ -69,10 +72,11 @@ export class ReplicatedMap implements DistributedMap {
 /** Values held in memory at a time; of the largest ones that is 16 MiB. */
 const VALUES_STEP = 64
 
+/** What the map lives on. */
 export type ReplicatedMapOptions = ReplicaHostOptions & {
   /** Memory for decoded entries; 16 MiB if absent. With 0 every read goes to the engine. */
   readonly cacheBytes?: number
 }
 
-/** Some 30,000 artifact records: the working set of a busy repository. */
+/** Some 15,000 artifact records: the working set of a busy repository. */
 const CACHE_BYTES = 16 * 1_024 * 1_024

@@ -1,12 +1,17 @@
 /**
- * One partition on one node, as its primary: orders the writes, decides their conditions, and answers.
+ * One partition on one node, as its primary: orders the writes, decides their conditions, and
+ * answers.
  *
- * 1. Writes are ordered as (epoch, seq). Seq grows by one with each write and goes on across epochs, so a gap shows.
+ * 1. Writes are ordered as (epoch, seq). Seq grows by one with each write and goes on across
+ *    epochs, so a gap shows.
  * 2. A condition sees all writes ordered before, also those in flight.
- * 3. An answer leaves when everything it rests on is committed: the write itself, the first write of a request id that is
- *    tried again, the write in flight that made a condition fail. A refused or crashed write is never told of.
- * 4. A write is committed when `writeQuorum` replicas have it, this one included, and all before it are committed.
- * 5. A request id within the retained records gets its first answer and changes nothing. Failed conditions are not recorded.
+ * 3. An answer leaves when everything it rests on is committed: the write itself, the first write
+ *    of a request id that is tried again, the write in flight that made a condition fail. A refused
+ *    or crashed write is never told of.
+ * 4. A write is committed when `writeQuorum` replicas have it, this one included, and all before it
+ *    are committed.
+ * 5. A request id within the retained records gets its first answer and changes nothing. Failed
+ *    conditions are not recorded.
  */
 import { assert } from '../../base/assert.ts'
 import type { NodeId, PartitionId, RequestId } from '../../base/ids.ts'
@@ -19,6 +24,7 @@ import { entryKey, entryName, entryPrefix, recordKey } from './key.ts'
 import { encodeRecord } from './record.ts'
 import { VERSION_NONE } from './version.ts'
 
+/** The rules are at the head of this file. */
 export class Replica {
   readonly #options: ReplicaOptions
   /** Oldest first, consecutive; those in flight are the last. */
@@ -189,6 +195,7 @@ export class Replica {
   }
 }
 
+/** Fixed while the replica is the primary of its epoch. */
 export type ReplicaOptions = {
   readonly partition: PartitionId
   readonly self: NodeId
@@ -208,8 +215,8 @@ export type MapWrite = {
 }
 
 /**
- * `client` names who gets the reply. `persisted` and `refused` answer a `persist`, in the order of these; after `refused` those
- * ordered later are gone and get no answer of their own.
+ * `client` names who gets the reply. `persisted` and `refused` answer a `persist`, in the order of
+ * these; after `refused` those ordered later are gone and get no answer of their own.
  */
 export type ReplicaInput =
   | { readonly kind: 'write'; readonly write: MapWrite; readonly client: number }
@@ -225,6 +232,7 @@ export type ReplicaEffect =
     }
   | ({ readonly kind: 'reply' } & Answer)
 
+/** To a write. `no-space`: nothing was written, nor was anything that it rests on. */
 export type Answer = {
   readonly client: number
   readonly result: Result<Version, Conflict | NoSpace>
