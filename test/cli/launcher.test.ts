@@ -28,6 +28,23 @@ test('runs what was compiled where there is no source', async () => {
   })
 })
 
+test.skipIf(process.platform !== 'linux')(
+  'gives the disk more threads than Node does',
+  async () => {
+    const root = temporaryDirectory()
+    plant(root, 'bin/aether.mjs', readFileSync(LAUNCHER, 'utf8'))
+    const main = `
+    import { readdirSync } from 'node:fs'
+    import { readFile } from 'node:fs/promises'
+    await Promise.all(Array.from({ length: 64 }, () => readFile(import.meta.filename)))
+    process.stdout.write(String(readdirSync('/proc/self/task').length))`
+    plant(root, 'dist/cli/main.js', main)
+    plant(root, 'package.json', '{ "type": "module" }')
+    const threads = async (script: string) => Number((await run(join(root, script), [])).stdout)
+    expect((await threads('bin/aether.mjs')) - (await threads('dist/cli/main.js'))).toBe(12)
+  },
+)
+
 test('hands over to the Node that was installed with it', async () => {
   const launcher = plantForOldNode('echo "$@"; exit 7')
   const { exitCode, stdout } = await run(launcher, ['deploy', 'a b.jar'])
