@@ -166,6 +166,35 @@ describe('chunk files on the disk twin', () => {
     expect(await store.read(a.digest, new Uint8Array(10), 0)).toEqual({ ok: true })
   })
 
+  test('an upload keeps its chunk while a dropped one of the same chunk ends, whenever it comes', async () => {
+    const turns = async (count: number) => {
+      for (let i = 0; i < count; i++) await Promise.resolve()
+    }
+    for (let delay = 0; delay < 30; delay++) {
+      const store = await openTwin(
+        new DiskTwin({
+          // Longer than everything else takes, as on a busy disk.
+          before: ({ kind }) => (kind === 'unlink' ? turns(100) : undefined),
+        }),
+      )
+      const [dropped, kept] = [store.stage(), store.stage()]
+      for (const stage of [dropped, kept]) {
+        await stage.append(a.bytes)
+        await stage.seal(a.digest)
+      }
+      await dropped.publish()
+      const ended = dropped.end('dropped')
+      await turns(delay)
+      expect(await kept.publish()).toEqual({ ok: true })
+      await kept.end('kept')
+      await ended
+      expect(await store.read(a.digest, new Uint8Array(10), 0), `${delay} turns`).toEqual({
+        ok: true,
+      })
+      await store.close()
+    }
+  })
+
   test('an upload heals a chunk that has rotted, also for those who have read it', async () => {
     const disk = new DiskTwin()
     const store = await openTwin(disk)
