@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import type { Logger } from 'pino'
 import type { RequestId } from '../base/ids.ts'
 import type { SliceContext } from '../slice/index.ts'
-import { Authenticator, openTokens } from './auth.ts'
+import { Authenticator, type FreshToken, openTokens } from './auth.ts'
 import { type Cluster, openCluster } from './cluster.ts'
 import type { Config } from './config.ts'
 import { Guard, isLoopback } from './guard.ts'
@@ -95,18 +95,37 @@ async function openOn(cluster: Cluster, options: NodeOptions): Promise<AetherNod
     'artifact-repo',
   )
   await slice.start()
-  const port = await http.listen(config.host, config.port)
+  const port = await listen(http, config, fresh).catch(async (cause: unknown) => {
+    await slice.stop()
+    throw cause
+  })
   const url = urlOf(config, port)
   logger.info({ url, version: VERSION, data: config.data }, 'ready')
   return {
     url,
-    freshToken: fresh,
+    freshToken: fresh?.text,
     failed: cluster.failed,
     async close() {
       await http.close()
       await slice.stop()
       await cluster.close()
     },
+  }
+}
+
+/** The port. Only a node that can be reached keeps its new token: after a failed start nobody would have seen it. */
+async function listen(
+  http: HttpServer,
+  { host, port }: Config,
+  fresh: FreshToken | undefined,
+): Promise<number> {
+  const taken = await http.listen(host, port)
+  try {
+    await fresh?.keep()
+    return taken
+  } catch (cause) {
+    await http.close()
+    throw cause
   }
 }
 
