@@ -1,6 +1,28 @@
 import fc from 'fast-check'
+import type { NodeId } from '../../src/base/ids.ts'
+import type { BlobStore } from '../../src/base/port.ts'
+import { createBlobStore } from '../../src/cluster/dht/blob-store.driver.ts'
+import { openReplicatedMap } from '../../src/cluster/dht/map.driver.ts'
 import type { Coordinates } from '../../src/maven/coordinates.ts'
 import type { Metadata } from '../../src/maven/metadata.ts'
+import { BlobCache } from '../../src/storage/index.ts'
+import { openTwinStorage } from '../cluster/fixture.ts'
+import { DiskTwin } from '../twin/disk.ts'
+
+/** A node's own blob store on a disk in memory, with a cache in which nothing has room. */
+export async function openBlobs(): Promise<{ store: BlobStore; close(): Promise<void> }> {
+  const storage = await openTwinStorage(new DiskTwin())
+  const map = await openReplicatedMap({ ...storage, self: 'node-1' as NodeId })
+  const cache = new BlobCache(1)
+  const store = createBlobStore({ manifests: map.space('blobs'), chunks: storage.chunks, cache })
+  return {
+    store,
+    async close() {
+      await map.close()
+      await storage.close()
+    },
+  }
+}
 
 const name = fc.string({
   unit: fc.constantFrom(...'abzAZ019_-'),
