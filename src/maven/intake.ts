@@ -38,6 +38,7 @@ export async function takeIn(
     await iterator.return?.()
   }
 }
+
 /** The SHA-256 of a body that is not kept. */
 export async function digestOf(body: AsyncIterable<Uint8Array>): Promise<Result<Digest, Refusal>> {
   const hash = createHash('sha256')
