@@ -12,6 +12,9 @@ import { completeKey } from './record.ts'
 import { type Refusal, refusal, storeRefusal } from './refusal.ts'
 import { isSnapshot, sortVersions } from './version.ts'
 
+/** Each is an entry of its group's directory, with the artifactId in its key. Real ones have some hundred bytes. */
+const PLUGIN_BYTES_MAX = 1_024
+
 /**
  * The upload of a `maven-metadata.xml`. The server derives metadata from the artifacts, so this is only a hint: it tells
  * that the versions it names are complete, and which plugin prefixes a group has. It is also the one request whose refusal
@@ -43,6 +46,10 @@ export class MetadataUpload implements Upload {
     if (!facts.ok) return facts
     if (layout.level.kind === 'version') {
       return refuseQuarantined(filesOfBuild(facts.value.files, layout.level.baseVersion, hint))
+    }
+    if (hint.plugins.some((plugin) => utf8(JSON.stringify(plugin)).length > PLUGIN_BYTES_MAX)) {
+      const detail = `A plugin's name, prefix and artifactId have at most ${PLUGIN_BYTES_MAX} bytes.`
+      return err(refusal('invalid', detail))
     }
     for (const plugin of hint.plugins) {
       const added = await this.#parts.tree.addPlugin(repository.name, layout.directory, plugin)

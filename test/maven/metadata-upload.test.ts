@@ -48,3 +48,12 @@ test('refuses the metadata of a damaged build though a newer one is sound', asyn
     ofVersion: 'conflict',
   })
 })
+
+test.each([
+  ['artifactId', `<prefix>p</prefix><artifactId>${'a'.repeat(3_000)}</artifactId>`],
+  ['name', `<name>${'n'.repeat(300_000)}</name><prefix>p</prefix><artifactId>a</artifactId>`],
+])('refuses a plugin whose %s is too long to be kept', async (_, plugin) => {
+  repository = await openRepository('release')
+  const metadata = `<metadata><plugins><plugin>${plugin}</plugin></plugins></metadata>`
+  expect(await repository.put('com/acme/maven-metadata.xml', metadata)).toBe('invalid')
+})
