@@ -21,17 +21,17 @@ const ATTEMPTS_MAX = 20
 export class FileUpload implements Upload {
   readonly #parts: DeployerParts
   readonly #request: UploadOf<ArtifactPath | OtherPath>
-  /** The bytes are only compared: a release with this path exists. */
-  readonly #compareOnly: boolean
+  /** The release that has this path already: the bytes are only compared with it. */
+  readonly #existing: FileRecord | undefined
 
   private constructor(
     parts: DeployerParts,
     request: UploadOf<ArtifactPath | OtherPath>,
-    compareOnly: boolean,
+    existing: FileRecord | undefined,
   ) {
     this.#parts = parts
     this.#request = request
-    this.#compareOnly = compareOnly
+    this.#existing = existing
   }
 
   /** An existing release with another size is refused here; with the same size its bytes have to be compared. */
@@ -46,7 +46,7 @@ export class FileUpload implements Upload {
     if (!found.ok) return found
     const existing = found.value?.record
     if (existing === undefined || mayReplace(existing, request)) {
-      return ok(new FileUpload(parts, request, false))
+      return ok(new FileUpload(parts, request, undefined))
     }
     const { sizeBytes, sha256 } = request
     const differs =
@@ -54,13 +54,14 @@ export class FileUpload implements Upload {
       (sizeBytes !== undefined && sizeBytes !== existing.sizeBytes) ||
       (sha256 !== undefined && sha256 !== existing.sums.sha256)
     if (differs) return err(existsRefusal(request))
-    return ok(new FileUpload(parts, request, true))
+    return ok(new FileUpload(parts, request, existing))
   }
 
   async receive(body: AsyncIterable<Uint8Array>): Promise<Result<Stored, Refusal>> {
-    if (this.#compareOnly) {
-      const digest = await digestOf(body)
-      return digest.ok ? this.#compare(digest.value) : digest
+    if (this.#existing !== undefined) {
+      const digest = await digestOf(body, this.#existing.sizeBytes)
+      if (digest.ok) return this.#compare(digest.value)
+      return digest.error.kind === 'too-large' ? err(existsRefusal(this.#request)) : digest
     }
     const { sizeBytes, sha256 } = this.#request
     const content = await takeIn(body, this.#parts.store.blobs, {

@@ -39,11 +39,19 @@ export async function takeIn(
   }
 }
 
-/** The SHA-256 of a body that is not kept. */
-export async function digestOf(body: AsyncIterable<Uint8Array>): Promise<Result<Digest, Refusal>> {
+/** The SHA-256 of a body of at most `maxBytes` that is not kept. */
+export async function digestOf(
+  body: AsyncIterable<Uint8Array>,
+  maxBytes: number,
+): Promise<Result<Digest, Refusal>> {
   const hash = createHash('sha256')
+  let size = 0
   try {
-    for await (const part of body) hash.update(part)
+    for await (const part of body) {
+      size += part.length
+      if (size > maxBytes) return err(tooLarge(maxBytes))
+      hash.update(part)
+    }
   } catch (cause) {
     return err(interrupted(cause))
   }
