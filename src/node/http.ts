@@ -128,6 +128,10 @@ export class HttpServer {
     principalName = principal.name
     const handler = this.#mounts.get(target.mount)
     if (handler === undefined) {
+      if (target.mount !== PROBES && !principal.may('read')) {
+        refuseWith(TOKEN_NEEDED, CHALLENGE)
+        return
+      }
       // A body that was not asked for may come or not: what follows on this connection could not be told apart.
       if (bodyHeldBack) response.shouldKeepAlive = false
       this.#parts.fallback(request, response)
@@ -229,6 +233,15 @@ const WRONG_CREDENTIALS: Problem = {
   title: 'Wrong credentials',
   detail: 'The token is not known. Send it as `Bearer <token>` or as the password of Basic.',
 }
+
+const TOKEN_NEEDED: Problem = {
+  status: 401,
+  title: 'Token needed',
+  detail: 'Send a token as `Bearer <token>` or as the password of Basic. Only /health/ needs none.',
+}
+
+/** Load balancers and orchestrators ask here, and have no token. */
+const PROBES = '/health/'
 
 /** RFC 7617; Maven sends its credentials only after it has been asked for them. */
 const CHALLENGE = { 'WWW-Authenticate': 'Basic realm="aether", charset="UTF-8"' }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Logger } from 'pino'
@@ -8,7 +9,7 @@ import type { SliceContext } from '../slice/index.ts'
 import { Authenticator, type FreshToken, openTokens } from './auth.ts'
 import { type Cluster, openCluster } from './cluster.ts'
 import type { Config } from './config.ts'
-import { Guard, isLoopback } from './guard.ts'
+import { Guard, isLoopback, isWildcard } from './guard.ts'
 import { HttpServer } from './http.ts'
 import { NodeMetrics } from './metrics.ts'
 import { operationListener } from './operation.ts'
@@ -140,10 +141,11 @@ function tlsOf({ tlsCertificate, tlsKey }: Config): { cert: Buffer; key: Buffer 
   return { cert: readFileSync(tlsCertificate), key: readFileSync(tlsKey) }
 }
 
+/** An address that other machines can use too, since it is shown to be copied. */
 function urlOf(config: Config, port: number): string {
   const scheme = config.tlsCertificate === undefined ? 'http' : 'https'
-  const host = config.host.includes(':') ? `[${config.host}]` : config.host
-  return `${scheme}://${host}:${port}`
+  const name = isWildcard(config.host) ? (config.hosts[0] ?? hostname().toLowerCase()) : config.host
+  return `${scheme}://${name.includes(':') ? `[${name}]` : name}:${port}`
 }
 
 /** 128 random bits: unique without asking anyone. */

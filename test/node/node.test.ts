@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
+import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { afterAll, expect, test } from 'vitest'
@@ -10,8 +10,8 @@ import { type AetherNode, openNode } from '../../src/node/node.ts'
 const directory = mkdtempSync(join(tmpdir(), 'aether-node-'))
 afterAll(() => rmSync(directory, { recursive: true, force: true }))
 
-function open(name: string, port: number): Promise<AetherNode> {
-  const config = readConfig({ data: join(directory, name), port }, {})
+function open(name: string, port: number, host = '127.0.0.1'): Promise<AetherNode> {
+  const config = readConfig({ data: join(directory, name), port, host }, {})
   if (!config.ok) throw new Error(config.error.detail)
   return openNode({ config: config.value, logger: pino({ level: 'silent' }) })
 }
@@ -35,4 +35,19 @@ test('a start that finds its port taken does not use up the administrator token'
   expect((await status(first.freshToken)).status).toBe(200)
   expect((await status('aether_other')).status).toBe(401)
   await second.close()
+})
+
+test('off loopback only the health probes are answered without a token, and a reachable address is shown', async () => {
+  const node = await open('everywhere', 0, '0.0.0.0')
+  const { hostname: shown, port } = new URL(node.url)
+  expect(shown).toBe(hostname().toLowerCase())
+  const statusOf = async (path: string, headers: Record<string, string> = {}) =>
+    (await fetch(`http://127.0.0.1:${port}${path}`, { headers })).status
+  for (const path of ['/metrics', '/api/v1/status', '/', '/unknown', '/healthy']) {
+    expect(await statusOf(path)).toBe(401)
+  }
+  expect(await statusOf('/metrics', { authorization: `Bearer ${node.freshToken}` })).toBe(200)
+  expect(await statusOf('/health/live')).toBe(200)
+  expect(await statusOf('/health/ready')).toBe(200)
+  await node.close()
 })
