@@ -73,7 +73,14 @@ export class MavenHttp {
     const found = this.#parts.repositories.find(target.repository)
     if (!found.ok) return found.error
     const repository = found.value
-    if (target.isDirectory || target.path === '') return this.#list(exchange, target, repository)
+    if (target.isDirectory) return this.#list(exchange, target, repository)
+    if (target.path === '') {
+      // The links of a listing are relative to its slash.
+      exchange.response
+        .writeHead(301, { Location: `${repository.name}/`, 'Content-Length': 0 })
+        .end()
+      return undefined
+    }
     const layout = parseLayout(target.path)
     const { reader } = this.#parts
     if (layout.kind === 'checksum') {

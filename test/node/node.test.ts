@@ -51,3 +51,11 @@ test('off loopback only the health probes are answered without a token, and a re
   expect(await statusOf('/health/ready')).toBe(200)
   await node.close()
 })
+
+test('a repository without its slash leads to the listing, whose links are relative', async () => {
+  const node = await open('listing', 0)
+  const answer = await fetch(`${node.url}/repository/releases`)
+  expect(answer.status).toBe(200)
+  expect(answer.url).toBe(`${node.url}/repository/releases/`)
+  await node.close()
+})
