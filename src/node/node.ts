@@ -2,8 +2,10 @@ import { randomBytes } from 'node:crypto'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { createSecureContext } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import type { Logger } from 'pino'
+import { AetherError } from '../base/fault.ts'
 import type { RequestId } from '../base/ids.ts'
 import type { SliceContext } from '../slice/index.ts'
 import { Authenticator, type FreshToken, openTokens } from './auth.ts'
@@ -138,7 +140,18 @@ function anonymousAccess(config: Config): 'all' | 'read' | 'none' {
 
 function tlsOf({ tlsCertificate, tlsKey }: Config): { cert: Buffer; key: Buffer } | undefined {
   if (tlsCertificate === undefined || tlsKey === undefined) return undefined
-  return { cert: readFileSync(tlsCertificate), key: readFileSync(tlsKey) }
+  try {
+    const tls = { cert: readFileSync(tlsCertificate), key: readFileSync(tlsKey) }
+    createSecureContext(tls)
+    return tls
+  } catch (cause) {
+    throw new AetherError(
+      'tls-refused',
+      `tls_certificate ${tlsCertificate} and tls_key ${tlsKey} are of no use: ${(cause as Error).message}`,
+      'Name a PEM file with the certificate chain and one with its key, without a passphrase.',
+      cause,
+    )
+  }
 }
 
 /** An address that other machines can use too, since it is shown to be copied. */
