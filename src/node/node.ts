@@ -91,7 +91,6 @@ async function openOn(cluster: Cluster, options: NodeOptions): Promise<AetherNod
     {
       bundled: options.slices ?? BUNDLED_SLICES,
       modules: join(config.data, 'slices'),
-      control: cluster.control,
       logger,
       contextOf,
     },
