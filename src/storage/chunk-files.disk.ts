@@ -39,9 +39,8 @@ export type ChunkFilesOptions = {
 export async function openChunkFiles(options: ChunkFilesOptions): Promise<ChunkStore> {
   const { disk, directory } = options
   const present = new Set(await disk.list(directory))
-  for (const name of ['tmp', ...shardNames()]) {
-    if (!present.has(name)) await disk.makeDirectory(`${directory}/${name}`)
-  }
+  const missing = ['tmp', ...shardNames()].filter((name) => !present.has(name))
+  await Promise.all(missing.map((name) => disk.makeDirectory(`${directory}/${name}`)))
   const isUnclean = present.has('unclean')
   if (!isUnclean) await (await disk.open(`${directory}/unclean`, 'create')).close()
   await disk.syncDirectory(directory)
