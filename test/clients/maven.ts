@@ -5,13 +5,13 @@ import { dirname, join } from 'node:path'
 
 /** Why Maven cannot be run here; undefined when it can. */
 export function missingMaven(): string | undefined {
-  for (const [command, flag] of [
-    ['java', '-version'],
-    ['mvn', '-version'],
-  ] as const) {
-    if (spawnSync(command, [flag]).status !== 0) return `${command} is not installed`
-  }
-  return undefined
+  const missing = ['java', 'mvn'].find((command) => !isInstalled(command, '-version'))
+  return missing === undefined ? undefined : `${missing} is not installed`
+}
+
+/** Whether a program runs with this argument. */
+export function isInstalled(command: string, argument: string): boolean {
+  return spawnSync(command, [argument]).status === 0
 }
 
 export type Run = { readonly code: number | null; readonly output: string }
