@@ -96,6 +96,9 @@ export class FileUpload implements Upload {
       const found = attempt === 0 ? ok(this.#before) : await this.#parts.store.file(place)
       if (!found.ok) return found
       const existing = found.value
+      const isAssigned = path.value !== this.#request.path
+      // Another upload of the literal name was given the same build meanwhile: this one needs the next.
+      if (isAssigned && existing !== undefined && !isQuarantined(existing.record)) continue
       if (existing !== undefined && !mayReplace(existing.record, this.#request)) {
         if (isQuarantined(existing.record)) return err(existsRefusal(this.#request))
         return this.#compare(content.sums.sha256)

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { isDigest } from '../base/ids.ts'
 import type { Exchange } from '../slice/index.ts'
 import { sendBytes, sendFile } from './answer.http.ts'
+import { bodyOf } from './body.http.ts'
 import type { Deployer, Stored, UploadRequest } from './deployer.ts'
 import { fileHead, generatedHead, type Head } from './head.http.ts'
 import { parseLayout } from './layout.ts'
@@ -170,7 +171,7 @@ export class MavenHttp {
     })
     if (!upload.ok) return upload.error
     exchange.acceptBody()
-    const stored = await upload.value.receive(request.iterator({ destroyOnReturn: false }))
+    const stored = await upload.value.receive(bodyOf(request))
     if (!stored.ok) return stored.error
     answerStored(exchange, stored.value)
     return undefined

@@ -69,7 +69,7 @@ export async function readBody(
     for await (const part of body) {
       size += part.length
       if (size > maxBytes) return err(tooLarge(maxBytes))
-      parts.push(part)
+      parts.push(new Uint8Array(part))
     }
   } catch (cause) {
     return err(interrupted(cause))
@@ -92,7 +92,7 @@ async function takeFrom(
     while (headBytes <= INLINE_BYTES_MAX) {
       const next = await iterator.next()
       if (next.done) return inlineContent(concat(head), limits)
-      head.push(next.value)
+      head.push(new Uint8Array(next.value))
       headBytes += next.value.length
     }
   } catch (cause) {

@@ -58,10 +58,14 @@ export class Replica {
 
   /** The version of the state that the view shows at this moment. */
   version(): Version {
+    const { partition, view } = this.#options
     let shown = this.#committed
-    for (const { version } of this.#inFlight) {
-      if (this.#options.view(recordKey(this.#options.partition, version)) === undefined) break
-      shown = version
+    for (let place = 0; place < this.#inFlight.length; ) {
+      const { version } = this.#inFlight[place] as InFlight
+      const isThere = view(recordKey(partition, version)) !== undefined
+      if (isThere) shown = version
+      // A record that is not there may have come and gone again: then the write that took it is shown.
+      place += isThere ? 1 : RECORDS_RETAINED
     }
     return shown
   }
