@@ -109,8 +109,8 @@ export class MetadataUpload implements Upload {
 }
 
 /**
- * The files that the metadata vouches for: of a release all, of a SNAPSHOT those of the builds it names, or of the newest
- * one when it names none. Older builds are no matter of this deploy, and what is wrong with one of them stays so.
+ * The files that the metadata vouches for: of a release all, of a SNAPSHOT those of the builds that it names and of the
+ * newest one. What is wrong with an older build is no matter of this deploy, and stays so.
  */
 function filesOfBuild(
   files: readonly FileFact[],
@@ -122,9 +122,7 @@ function filesOfBuild(
   const named = new Set(snapshotVersions.map(({ value }) => value))
   if (snapshot !== undefined) named.add(timestampedVersion(baseVersion, snapshot))
   const newest = sortVersions(ofVersion.map((file) => file.fileVersion)).at(-1)
-  return ofVersion.filter(({ fileVersion }) =>
-    named.size > 0 ? named.has(fileVersion) : fileVersion === newest,
-  )
+  return ofVersion.filter(({ fileVersion }) => fileVersion === newest || named.has(fileVersion))
 }
 
 function refuseQuarantined(files: readonly FileFact[]): Result<void, Refusal> {
