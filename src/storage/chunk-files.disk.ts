@@ -9,7 +9,6 @@
  * 2. A chunk published since the opening was added to the filter by `adopt` before its file got its name.
  * 3. The sweep asks the filter in the same step in which it starts to unlink, and `adopt` waits for an unlink of its
  *    digest that is under way before it renames. So a file that is removed is one that came before both.
- * An upload that finds its blob stored and keeps the old chunks relies on a reference, which is case 1 or 2.
  */
 import { assert } from '../base/assert.ts'
 import { AetherError } from '../base/fault.ts'

@@ -130,10 +130,7 @@ class ChunkedBlobStore implements BlobStore {
     try {
       const received = await receive(upload, bytes, expected)
       if (!received.ok) return received
-      const { blob } = received.value
-      const stored = await this.#page(blob.digest, 0)
-      if (stored.ok) return ok(blob)
-      if (stored.error.kind === 'unavailable') return err(stored.error)
+      // Also when the blob is stored already: its chunks may be lost or damaged, these are neither.
       const published = await upload.publish()
       if (!published.ok) return published
       // From here on the manifest may become durable, whatever happens to this call.
@@ -158,7 +155,7 @@ class ChunkedBlobStore implements BlobStore {
     const requestId = `blob-${randomUUID()}` as RequestId
     const written = await this.#manifests.write(blob.digest, operations, { requestId })
     if (written.ok) return ok(blob)
-    // Another upload of the same bytes was first; its manifest is equal and names the same chunks.
+    // It is stored, or another upload of it was first: that manifest is equal and names the same chunks.
     if (written.error.kind === 'conflict') return ok(blob)
     return err(written.error)
   }

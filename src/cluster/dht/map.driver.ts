@@ -43,11 +43,13 @@ export class ReplicatedMap implements DistributedMap {
 
   /**
    * Every value of a space that this node holds, in no particular order. Not one state: values written meanwhile may or may
-   * not be among them.
+   * not be among them. Rejects with `data-damaged` when the engine has lost some of them.
    */
   async *valuesHere(space: string): AsyncGenerator<Uint8Array> {
     for (let index = 0; index < PARTITION_COUNT; index++) {
-      const prefix = spacePrefix(index as PartitionId, space)
+      const partition = index as PartitionId
+      await this.#parts.host.replica(partition)
+      const prefix = spacePrefix(partition, space)
       const lt = prefixEnd(prefix)
       let gte = prefix
       for (;;) {

@@ -33,6 +33,12 @@ async function readText(space: MapSpace, sortKey: string): Promise<string | unde
   return result.ok && result.value !== undefined ? text(result.value.value) : undefined
 }
 
+async function valuesOf(map: ReplicatedMap): Promise<string[]> {
+  const values: string[] = []
+  for await (const value of map.valuesHere('s')) values.push(text(value))
+  return values
+}
+
 describe('a disk that is full', () => {
   test('refuses what is in flight and loses nothing before', async () => {
     const disk = new DiskTwin({ capacityBytes: 4_000_000 })
@@ -136,6 +142,20 @@ describe('reads', () => {
   })
 })
 
+test('the values here are those of all living entries of the space', async () => {
+  const { tenant: map, close } = await resideOnTwin(openMap)
+  const space = map.space('s')
+  const expected = Array.from({ length: 150 }, (_, i) => `${i}`)
+  await Promise.all(expected.map((value, i) => write(space, `k${i}`, value)))
+  await write(map.space('s-other'), 'k', 'of another space')
+  await write(space, 'k', 'old')
+  await write(space, 'k', 'new')
+  const requestId = 'removal' as RequestId
+  await space.write('p', [{ kind: 'delete', sortKey: 'k0' }], { requestId })
+  expect((await valuesOf(map)).sort()).toEqual([...expected.slice(1), 'new'].sort())
+  await close()
+})
+
 describe('an engine that has lost writes in silence', () => {
   const partition = partitionOf('s', 'p')
   const damaged = {
@@ -175,6 +195,12 @@ describe('an engine that has lost writes in silence', () => {
     await expect(space.get('p', 'k1')).rejects.toMatchObject(damaged)
     await expect(write(space, 'k1', '')).rejects.toMatchObject(damaged)
     expect((await space.get('another', 'k')).ok).toBe(true)
+    await close()
+  })
+
+  test('does not pass off what is left of a partition with a gap as all its values', async () => {
+    const { tenant: map, close } = await resideOnTwin(openMap, await lose(3))
+    await expect(valuesOf(map)).rejects.toMatchObject(damaged)
     await close()
   })
 })
