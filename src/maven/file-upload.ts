@@ -65,8 +65,9 @@ export class FileUpload implements Upload {
 
   async receive(body: AsyncIterable<Uint8Array>): Promise<Result<Stored, Refusal>> {
     if (this.#before !== undefined && !mayReplace(this.#before.record, this.#request)) {
-      const digest = await digestOf(body)
-      return digest.ok ? this.#compare(digest.value) : digest
+      const digest = await digestOf(body, this.#before.record.sizeBytes)
+      if (digest.ok) return this.#compare(digest.value)
+      return digest.error.kind === 'too-large' ? err(existsRefusal(this.#request)) : digest
     }
     const { sizeBytes, sha256 } = this.#request
     const content = await takeIn(body, this.#parts.store.blobs, {
@@ -95,6 +96,9 @@ export class FileUpload implements Upload {
       const found = attempt === 0 ? ok(this.#before) : await this.#parts.store.file(place)
       if (!found.ok) return found
       const existing = found.value
+      const isAssigned = path.value !== this.#request.path
+      // Another upload of the literal name was given the same build meanwhile: this one needs the next.
+      if (isAssigned && existing !== undefined && !isQuarantined(existing.record)) continue
       if (existing !== undefined && !mayReplace(existing.record, this.#request)) {
         if (isQuarantined(existing.record)) return err(existsRefusal(this.#request))
         return this.#compare(content.sums.sha256)

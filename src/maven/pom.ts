@@ -11,7 +11,7 @@ export function parsePom(bytes: Uint8Array): Result<PomFacts, XmlRefusal> {
     groupId: literal(textOf(project, 'groupId') ?? textOf(parent, 'groupId')),
     artifactId: literal(textOf(project, 'artifactId')),
     version: literal(textOf(project, 'version') ?? textOf(parent, 'version')),
-    packaging: textOf(project, 'packaging') ?? 'jar',
+    packaging: clip(textOf(project, 'packaging')) ?? 'jar',
     name: clip(textOf(project, 'name')),
     description: clip(textOf(project, 'description')),
     relocation: parseRelocation(project),
@@ -23,9 +23,8 @@ export type PomFacts = {
   readonly groupId: string | undefined
   readonly artifactId: string | undefined
   readonly version: string | undefined
-  /** `jar` when the POM names none; as written when made of properties. */
+  /** `jar` when the POM names none; as written when made of properties. At most 1,024 characters, as are the next two. */
   readonly packaging: string
-  /** At most 1,024 characters, as is the description. */
   readonly name: string | undefined
   readonly description: string | undefined
   /** Where the artifact has moved. */

@@ -66,9 +66,16 @@ async function run(node: AetherNode, log: NodeLog): Promise<number> {
 /** What was wrong and what to do, in a line or two and without a stack trace. */
 function explain(cause: unknown): string {
   if (cause instanceof AetherError) return `${cause.message}\n${cause.next}`
-  const { code, message } = cause as NodeJS.ErrnoException
-  if (code === 'EADDRINUSE')
-    return `${message}\nStop the other program, or choose a port with --port.`
-  if (code === 'EACCES') return `${message}\nChoose a port above 1023 with --port.`
-  return message
+  const { code = '', syscall = '', message } = cause as NodeJS.ErrnoException
+  const advice = ADVICE[`${syscall} ${code}`] ?? ADVICE[syscall] ?? ''
+  return `${message}\n${advice}`.trimEnd()
+}
+
+/** By the system call that failed, and its error where that makes a difference. */
+const ADVICE: Readonly<Record<string, string>> = {
+  'listen EADDRINUSE': 'Stop the other program, or choose a port with --port.',
+  'listen EACCES': 'Choose a port above 1023 with --port.',
+  listen: 'Choose an address of this machine with --host.',
+  getaddrinfo: 'Choose an address of this machine with --host.',
+  mkdir: 'Choose a directory that can be made and written to with --data.',
 }

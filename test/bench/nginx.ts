@@ -1,10 +1,9 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { readdir, truncate } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { PinnedProcess, SERVER_CORE } from './process.ts'
-import { type Server, untilReady } from './server.ts'
+import { emptyFiles, type Server, untilReady } from './server.ts'
 
 export type NginxOptions = {
   /** An existing directory for all that nginx writes. */
@@ -29,7 +28,7 @@ export async function startNginx({ directory, accessLog }: NginxOptions): Promis
     name: 'nginx',
     origin,
     process: program,
-    discard: (path) => empty(join(root, path)),
+    discard: (path) => emptyFiles(join(root, path)),
     stop: () => program.stop(),
   }
 }
@@ -70,13 +69,6 @@ ${temporary.join('\n')}
   }
 }
 `
-}
-
-/** The files stay: ext4 searches long for an inode after many were deleted, which the next run would pay for. */
-async function empty(directory: string): Promise<void> {
-  for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {
-    if (entry.isFile()) await truncate(join(entry.parentPath, entry.name))
-  }
 }
 
 /** Another program could take the port in between; nginx would then not start, and the bench say so. */
