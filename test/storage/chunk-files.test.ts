@@ -122,6 +122,23 @@ describe('chunk files on the disk twin', () => {
     }
   })
 
+  test('what power loss brings back of a dropped upload is swept', async () => {
+    let returned = 0
+    for (let seed = 1; seed <= 30; seed++) {
+      const disk = new DiskTwin({ seed })
+      const store = await openTwin(disk)
+      await upload(store, [a], 'dropped')
+      await store.close()
+      const after = disk.crash()
+      const next = await openTwin(after)
+      if ((await files(after)).length === 0) continue
+      returned++
+      expect(next.needsSweep, `seed ${seed}`).toBe(true)
+      expect(await next.sweep(digests([]))).toBe(1)
+    }
+    expect(returned).toBeGreaterThan(0)
+  })
+
   test('a failed sync is final', async () => {
     for (const kind of ['datasync', 'syncDirectory'] as const) {
       let isBroken = false
