@@ -165,6 +165,20 @@ export function chunkStoreConformance(harness: {
     await store.close()
   })
 
+  test('close stops a sweep, and the next opening goes on with it', async () => {
+    let store = await open()
+    const chunks = Array.from({ length: 40 }, (_, i) => chunkOf(200 + i, 10))
+    for (const chunk of chunks) await upload(store, [chunk], 'kept')
+    store = await restart(store)
+    const sweep = store.sweep(digests([]))
+    store = await reopen(store)
+    const left = await files(store)
+    expect((await sweep) + left.length).toBe(chunks.length)
+    expect(store.needsSweep).toBe(true)
+    expect(await store.sweep(digests([]))).toBe(left.length)
+    await store.close()
+  })
+
   test('close waits for uploads', async () => {
     const store = await open()
     const stage = store.stage()
@@ -174,6 +188,7 @@ export function chunkStoreConformance(harness: {
       isClosed = true
     })
     await stage.seal(a.digest)
+    for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve))
     expect(isClosed).toBe(false)
     await stage.end('dropped')
     await closing

@@ -139,6 +139,24 @@ describe('chunk files on the disk twin', () => {
     expect(returned).toBeGreaterThan(0)
   })
 
+  test('publishes nothing when a chunk before the last could not be made durable', async () => {
+    let syncs = 0
+    const disk = new DiskTwin({
+      before: ({ kind, path }) => {
+        if (kind === 'datasync' && syncs++ === 0) throw failure('ENOSPC', path)
+      },
+    })
+    const store = await openTwin(disk)
+    const stage = store.stage()
+    await stage.append(a.bytes)
+    expect(await stage.seal(a.digest)).toEqual({ ok: true })
+    await stage.append(b.bytes)
+    const refused = { ok: false, error: { kind: 'no-space' } }
+    expect(await stage.seal(b.digest)).toEqual(refused)
+    await stage.end('dropped')
+    expect(await files(disk)).toEqual([])
+  })
+
   test('a failed sync is final', async () => {
     for (const kind of ['datasync', 'syncDirectory'] as const) {
       let isBroken = false

@@ -128,6 +128,29 @@ describe('the engine twin', () => {
     await engine.close()
   })
 
+  test('what waits behind a failed sync is not written, even if the disk has recovered', async () => {
+    const reached = Promise.withResolvers<void>()
+    const gate = Promise.withResolvers<void>()
+    let syncs = 0
+    const disk = new DiskTwin({
+      before: async ({ kind, path }) => {
+        if (kind !== 'datasync' || !path.includes('log') || syncs++ > 0) return
+        reached.resolve()
+        await gate.promise
+        throw failure('EIO', path)
+      },
+    })
+    const { engine } = await openEngineTwin(disk)
+    const failing = engine.commit([operation])
+    await reached.promise
+    const waiting = engine.commit([operation])
+    gate.resolve()
+    await expect(failing).rejects.toMatchObject({ code: 'disk-failed' })
+    await expect(waiting).rejects.toMatchObject({ code: 'disk-failed' })
+    expect(syncs).toBe(1)
+    await engine.close()
+  })
+
   test('refuses commits before the disk is full, and takes them again when there is room', async () => {
     const disk = new DiskTwin({ capacityBytes: 100_000 })
     const { engine, failStop } = await openEngineTwin(disk)

@@ -145,6 +145,33 @@ describe('the blob store on the disk twin', () => {
     }
   })
 
+  test('an upload that is cut does not end before its last write has', async () => {
+    const reached = Promise.withResolvers<void>()
+    const gate = Promise.withResolvers<void>()
+    const { store } = await openTwin(
+      new DiskTwin({
+        before: async ({ kind, path }) => {
+          if (kind !== 'write' || !path.includes('/chunks/tmp/')) return
+          reached.resolve()
+          await gate.promise
+        },
+      }),
+    )
+    async function* source() {
+      yield new Uint8Array(300_000)
+      throw new Error('cut')
+    }
+    let isEnded = false
+    const put = store.put(source()).finally(() => {
+      isEnded = true
+    })
+    await reached.promise
+    for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve))
+    expect(isEnded).toBe(false)
+    gate.resolve()
+    expect(await put).toMatchObject({ error: { kind: 'interrupted' } })
+  })
+
   test('keeps the chunks when it is not known whether the manifest was written', async () => {
     const { store, storage, disk, manifests } = await openTwin()
     manifests.refuseWrites = { kind: 'outcome-unknown', reason: 'timeout' }
