@@ -72,7 +72,10 @@ async function openOn(cluster: Cluster, options: NodeOptions): Promise<AetherNod
     fallback: operationListener({
       metrics,
       version: VERSION,
-      notReady: () => (slice?.state === 'ACTIVE' ? undefined : 'artifact-repo is not active'),
+      notReady: () => {
+        if (http.isDraining) return 'the node is stopping'
+        return slice?.state === 'ACTIVE' ? undefined : 'artifact-repo is not active'
+      },
     }),
   })
   const contextOf = (identity: SliceContext['identity']): SliceContext => ({
