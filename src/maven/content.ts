@@ -12,6 +12,17 @@ export type Source =
   | { readonly kind: 'inline'; readonly bytes: Uint8Array }
   | { readonly kind: 'blob'; readonly digest: Digest }
 
+/** All checksums of bytes at hand. */
+export function sumsOf(bytes: Uint8Array): Required<Sums> {
+  const digest = (algorithm: ChecksumAlgorithm) => createHash(algorithm).update(bytes).digest('hex')
+  return {
+    sha256: digest('sha256') as Digest,
+    sha1: digest('sha1'),
+    md5: digest('md5'),
+    sha512: digest('sha512'),
+  }
+}
+
 /** A checksum in hex: a known one, or computed from the bytes, which is as slow as reading them. */
 export async function checksumOf(
   blobs: BlobStore,

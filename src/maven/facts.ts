@@ -3,7 +3,7 @@ import type { Version } from '../base/port.ts'
 import { ok, type Result } from '../base/result.ts'
 import { parseLayout } from './layout.ts'
 import type { FileFact, VersionMark } from './metadata.ts'
-import { COMPLETE_PREFIX, isQuarantined } from './record.ts'
+import { COMPLETE_PREFIX, type FileRecord, isQuarantined } from './record.ts'
 import { type Refusal, storeRefusal } from './refusal.ts'
 import { type ArtifactStore, sameVersion } from './store.ts'
 
@@ -13,7 +13,7 @@ export type ArtifactFacts = {
   readonly marks: readonly VersionMark[]
 }
 
-/** So many files and artifacts are remembered in all: some 300 bytes each. */
+/** So many files and artifacts are remembered in all: some 500 bytes each. */
 const REMEMBERED_MAX = 50_000
 
 /**
@@ -38,49 +38,41 @@ export class FactSource {
       if (!version.ok) return { ok: false, error: storeRefusal(version.error) }
       if (sameVersion(version.value, known.version)) return ok(known.facts)
     }
-    const read = await this.#read(partitionKey, home)
+    const read = await this.#read(partitionKey, home, known)
     if (!read.ok) return read
     this.#remember(partitionKey, read.value)
     return ok(read.value.facts)
   }
 
-  async #read(partitionKey: string, home: string): Promise<Result<Remembered, Refusal>> {
+  /** The facts of `before` that still hold are taken over, since a deploy changes few files of an artifact with many. */
+  async #read(
+    partitionKey: string,
+    home: string,
+    before: Remembered | undefined,
+  ): Promise<Result<Remembered, Refusal>> {
     const marks = await this.#store.scan(partitionKey, COMPLETE_PREFIX)
     if (!marks.ok) return marks
     const files = await this.#store.scan(partitionKey, `${home}/`)
     if (!files.ok) return files
+    const byPath = new Map<string, KnownFact>()
+    for (const entry of files.value.entries) {
+      const known = before?.byPath.get(entry.sortKey)
+      if (known !== undefined && sameVersion(known.version, entry.version)) {
+        byPath.set(entry.sortKey, known)
+        continue
+      }
+      const fact = factOf(entry.sortKey, this.#store.decode(entry).record)
+      if (fact !== undefined) byPath.set(entry.sortKey, { version: entry.version, fact })
+    }
     const facts = {
-      files: files.value.entries.flatMap((entry) => {
-        const fact = this.#factOf(entry.sortKey, this.#store.decode(entry).record)
-        return fact === undefined ? [] : [fact]
-      }),
+      files: Array.from(byPath.values(), ({ fact }) => fact),
       marks: marks.value.entries.map((entry) => ({
         version: entry.sortKey.slice(COMPLETE_PREFIX.length),
         timeMs: Number(text(entry.value)),
       })),
     }
     // The older of the two versions: a write between the scans then shows as a change at the next question.
-    return ok({ version: marks.value.version, facts })
-  }
-
-  #factOf(
-    path: string,
-    record: ReturnType<ArtifactStore['decode']>['record'],
-  ): FileFact | undefined {
-    const layout = parseLayout(path)
-    if (layout.kind !== 'artifact') return undefined
-    return {
-      path,
-      baseVersion: layout.baseVersion,
-      fileVersion: layout.fileVersion,
-      classifier: layout.coordinates.classifier,
-      extension: layout.coordinates.extension,
-      snapshot: layout.snapshot,
-      timeMs: record.timeMs,
-      packaging: record.packaging,
-      quarantined: isQuarantined(record),
-      literal: record.assigned,
-    }
+    return ok({ version: marks.value.version, facts, byPath })
   }
 
   #remember(partitionKey: string, read: Remembered): void {
@@ -101,7 +93,32 @@ export class FactSource {
   }
 }
 
-type Remembered = { readonly version: Version; readonly facts: ArtifactFacts }
+type Remembered = {
+  readonly version: Version
+  readonly facts: ArtifactFacts
+  /** What `facts.files` came from. */
+  readonly byPath: ReadonlyMap<string, KnownFact>
+}
+
+/** A fact and the version of the record that it was read from. */
+type KnownFact = { readonly version: Version; readonly fact: FileFact }
+
+function factOf(path: string, record: FileRecord): FileFact | undefined {
+  const layout = parseLayout(path)
+  if (layout.kind !== 'artifact') return undefined
+  return {
+    path,
+    baseVersion: layout.baseVersion,
+    fileVersion: layout.fileVersion,
+    classifier: layout.coordinates.classifier,
+    extension: layout.coordinates.extension,
+    snapshot: layout.snapshot,
+    timeMs: record.timeMs,
+    packaging: record.packaging,
+    quarantined: isQuarantined(record),
+    literal: record.assigned,
+  }
+}
 
 /** An artifact without files counts too, so that questions for unknown ones are bounded. */
 function sizeOf({ facts }: Remembered): number {

@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto'
 import type { Validators } from './conditional.ts'
+import { sumsOf } from './content.ts'
 import type { LayoutPath } from './layout.ts'
 import { isImmutable, mediaTypeOf } from './media-type.ts'
-import type { FileRecord } from './record.ts'
+import type { FileRecord, Sums } from './record.ts'
 
 /** The head of an answer, prepared once for each state of a file: flat name-value pairs, as Node writes them fastest. */
 export type Head = { readonly fields: string[]; readonly validators: Validators }
@@ -20,38 +20,29 @@ const REVALIDATE = 'no-cache'
 /** The head for a stored file under the name that was asked for. */
 export function fileHead(layout: LayoutPath, record: FileRecord): Head {
   const { sums, sizeBytes, timeMs } = record
+  const cacheControl = isImmutable(layout) ? IMMUTABLE : REVALIDATE
   const fields = [
-    ...commonFields(mediaTypeOf(layout.path), sums.sha256, timeMs, sizeBytes),
-    'X-Checksum-SHA1',
-    sums.sha1,
-    'X-Checksum-SHA256',
-    sums.sha256,
+    ...commonFields(mediaTypeOf(layout.path), sums, timeMs, sizeBytes),
     'Cache-Control',
-    isImmutable(layout) ? IMMUTABLE : REVALIDATE,
+    cacheControl,
   ]
-  if (sums.md5 !== undefined) fields.push('X-Checksum-MD5', sums.md5)
-  if (sums.sha512 !== undefined) fields.push('X-Checksum-SHA512', sums.sha512)
   return { fields, validators: { etag: sums.sha256, modifiedMs: timeMs, sizeBytes } }
 }
 
 /** The head for bytes that the server made: metadata, a checksum, a listing. */
 export function generatedHead(mediaType: string, bytes: Uint8Array, modifiedMs?: number): Head {
-  const etag = createHash('sha256').update(bytes).digest('hex')
+  const sums = sumsOf(bytes)
   const fields = [
-    ...commonFields(mediaType, etag, modifiedMs, bytes.length),
-    'X-Checksum-SHA1',
-    createHash('sha1').update(bytes).digest('hex'),
-    'X-Checksum-SHA256',
-    etag,
+    ...commonFields(mediaType, sums, modifiedMs, bytes.length),
     'Cache-Control',
     REVALIDATE,
   ]
-  return { fields, validators: { etag, modifiedMs, sizeBytes: bytes.length } }
+  return { fields, validators: { etag: sums.sha256, modifiedMs, sizeBytes: bytes.length } }
 }
 
 function commonFields(
   mediaType: string,
-  etag: string,
+  sums: Sums,
   modifiedMs: number | undefined,
   sizeBytes: number,
 ): string[] {
@@ -61,11 +52,17 @@ function commonFields(
     'Content-Length',
     String(sizeBytes),
     'ETag',
-    `"${etag}"`,
+    `"${sums.sha256}"`,
     'Accept-Ranges',
     'bytes',
+    'X-Checksum-SHA1',
+    sums.sha1,
+    'X-Checksum-SHA256',
+    sums.sha256,
     ...SAFETY,
   ]
+  if (sums.md5 !== undefined) fields.push('X-Checksum-MD5', sums.md5)
+  if (sums.sha512 !== undefined) fields.push('X-Checksum-SHA512', sums.sha512)
   if (modifiedMs !== undefined) fields.push('Last-Modified', new Date(modifiedMs).toUTCString())
   return fields
 }

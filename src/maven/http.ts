@@ -9,7 +9,7 @@ import { parseLayout } from './layout.ts'
 import { listDirectory, renderListing } from './listing.ts'
 import { parseRequestUrl, type RequestPath } from './path.ts'
 import { challengeProblem, problemOf } from './problem.http.ts'
-import type { FoundFile, Reader } from './reader.ts'
+import type { FoundFile, Generated, Reader } from './reader.ts'
 import { type Refusal, refusal } from './refusal.ts'
 import type { HostedRepository, Repositories, Repository } from './repository.ts'
 import type { ArtifactStore, StoredFile } from './store.ts'
@@ -26,6 +26,13 @@ export type MavenHttpParts = {
 /** Each holds at most some hundred kilobytes, so this bounds the memory of all uploads together. */
 const UPLOADS_MAX = 512
 
+/**
+ * Maven 4 asks for the groups that a repository has, and never asks it for others; a stale answer hides artifacts. This one
+ * says that there is no such list (maven-resolver's PrefixesSource).
+ */
+const PREFIXES_PATH = '.meta/prefixes.txt'
+const NO_PREFIXES = Buffer.from('## repository-prefixes/2.0\n@ unsupported\n')
+
 const METHODS = 'GET, HEAD, PUT, DELETE'
 
 /** `/repository/<name>/<path>`: the protocol that Maven, Gradle and the others speak. */
@@ -33,6 +40,7 @@ export class MavenHttp {
   readonly #parts: MavenHttpParts
   #uploads = 0
   readonly #heads = new WeakMap<StoredFile, { path: string; head: Head }>()
+  readonly #metadataHeads = new WeakMap<Generated, Head>()
 
   constructor(parts: MavenHttpParts) {
     this.#parts = parts
@@ -94,11 +102,14 @@ export class MavenHttp {
     if (layout.kind === 'metadata') {
       const made = await reader.metadata(repository, layout)
       if (!made.ok) return made.error
-      const { bytes, modifiedMs } = made.value
-      sendBytes(exchange, generatedHead('application/xml', bytes, modifiedMs), bytes)
+      sendBytes(exchange, this.#metadataHeadOf(made.value), made.value.bytes)
       return undefined
     }
     const file = await reader.file(repository, layout)
+    if (!file.ok && file.error.kind === 'not-found' && target.path === PREFIXES_PATH) {
+      sendBytes(exchange, generatedHead('text/plain', NO_PREFIXES), NO_PREFIXES)
+      return undefined
+    }
     if (!file.ok) return file.error
     return this.#sendFound(exchange, file.value, target.path)
   }
@@ -188,6 +199,15 @@ export class MavenHttp {
     if (!removed.ok) return removed.error
     response.writeHead(204).end()
     return undefined
+  }
+
+  #metadataHeadOf(made: Generated): Head {
+    let head = this.#metadataHeads.get(made)
+    if (head === undefined) {
+      head = generatedHead('application/xml', made.bytes, made.modifiedMs)
+      this.#metadataHeads.set(made, head)
+    }
+    return head
   }
 
   /** A file has one head unless it is read under its SNAPSHOT name too; the last one used is kept. */

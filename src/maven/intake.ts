@@ -3,7 +3,7 @@ import { concat } from '../base/bytes.ts'
 import type { Digest } from '../base/ids.ts'
 import type { BlobStore } from '../base/port.ts'
 import { err, ok, type Result } from '../base/result.ts'
-import type { Source } from './content.ts'
+import { type Source, sumsOf } from './content.ts'
 import { INLINE_BYTES_MAX, type Sums } from './record.ts'
 import { type Refusal, refusal, storeRefusal } from './refusal.ts'
 
@@ -102,13 +102,14 @@ async function takeFrom(
 }
 
 function inlineContent(bytes: Uint8Array, limits: IntakeLimits): Result<Content, Refusal> {
-  const sha256 = createHash('sha256').update(bytes).digest('hex') as Digest
   if (limits.sizeBytes !== undefined && bytes.length !== limits.sizeBytes) {
     return err(sizeMismatch(bytes.length))
   }
-  if (limits.sha256 !== undefined && limits.sha256 !== sha256) return err(digestMismatch(sha256))
-  const sha1 = createHash('sha1').update(bytes).digest('hex')
-  return ok({ sizeBytes: bytes.length, sums: { sha256, sha1 }, source: { kind: 'inline', bytes } })
+  const sums = sumsOf(bytes)
+  if (limits.sha256 !== undefined && limits.sha256 !== sums.sha256) {
+    return err(digestMismatch(sums.sha256))
+  }
+  return ok({ sizeBytes: bytes.length, sums, source: { kind: 'inline', bytes } })
 }
 
 async function storeBlob(

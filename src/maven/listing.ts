@@ -73,8 +73,7 @@ async function leadsSomewhere(
     if (!page.ok) return { ok: false, error: storeRefusal(page.error) }
     if (page.value.entries.length > 0) return ok(true)
   }
-  const below = await tree.children(member.name, path)
-  return below.ok ? ok(below.value.some((child) => child.isDirectory)) : below
+  return tree.hasDirectories(member.name, path)
 }
 
 const ENTITIES: Readonly<Record<string, string>> = {

@@ -6,12 +6,8 @@ import type { LayoutPath } from './layout.ts'
  * responses need `nosniff` and a sandbox besides.
  */
 export function mediaTypeOf(path: string): string {
-  return typeOf(path)?.mediaType ?? 'application/octet-stream'
-}
-
-/** Whether a response with this file is worth compressing: text is, archives are compressed already. */
-export function isCompressible(path: string): boolean {
-  return typeOf(path)?.isText ?? false
+  const extension = path.slice(path.lastIndexOf('.') + 1).toLowerCase()
+  return MEDIA_TYPES.get(extension) ?? 'application/octet-stream'
 }
 
 /**
@@ -30,26 +26,19 @@ export function isImmutable(layout: LayoutPath): boolean {
   }
 }
 
-type FileType = { readonly mediaType: string; readonly isText: boolean }
-
-const TYPES = new Map<string, FileType>(
+const MEDIA_TYPES: ReadonlyMap<string, string> = new Map(
   [
-    { mediaType: 'application/xml', isText: true, extensions: 'pom xml' },
-    { mediaType: 'application/json', isText: true, extensions: 'json module' },
+    { mediaType: 'application/xml', extensions: 'pom xml' },
+    { mediaType: 'application/json', extensions: 'json module' },
     {
       mediaType: 'text/plain; charset=utf-8',
-      isText: true,
       extensions:
         'txt asc md properties md5 sha1 sha256 sha512 css csv htm html js kt java mjs svg yaml yml',
     },
-    { mediaType: 'application/java-archive', isText: false, extensions: 'jar war ear rar hpi aar' },
-    { mediaType: 'application/zip', isText: false, extensions: 'zip' },
-    { mediaType: 'application/gzip', isText: false, extensions: 'gz tgz' },
-  ].flatMap(({ mediaType, isText, extensions }) =>
-    extensions.split(' ').map((extension) => [extension, { mediaType, isText }] as const),
+    { mediaType: 'application/java-archive', extensions: 'jar war ear rar hpi aar' },
+    { mediaType: 'application/zip', extensions: 'zip' },
+    { mediaType: 'application/gzip', extensions: 'gz tgz' },
+  ].flatMap(({ mediaType, extensions }) =>
+    extensions.split(' ').map((extension) => [extension, mediaType] as const),
   ),
 )
-
-function typeOf(path: string): FileType | undefined {
-  return TYPES.get(path.slice(path.lastIndexOf('.') + 1).toLowerCase())
-}

@@ -32,7 +32,8 @@ export function artifactMetadata(
 
 /**
  * The versions to list, ascending. A version is listed when it is complete, which means that it has its POM and, unless
- * that has packaging `pom`, a main file; or when a client named it and it has any file.
+ * that has packaging `pom`, a main file; or when a client named it and it has any file. A release that a client has not
+ * named yet is not complete while a file of it is quarantined: the next deploy would name it, and be refused for it.
  */
 export function listedVersions(
   facts: readonly FileFact[],
@@ -41,8 +42,11 @@ export function listedVersions(
   const marked = new Set(marks.map(({ version }) => version))
   const visible = facts.filter(({ quarantined }) => !quarantined)
   const byVersion = Map.groupBy(visible, ({ baseVersion }) => baseVersion)
+  const damaged = new Set(
+    facts.filter((fact) => fact.quarantined && !fact.snapshot).map((fact) => fact.baseVersion),
+  )
   const listed = [...byVersion].filter(
-    ([version, files]) => marked.has(version) || isComplete(files),
+    ([version, files]) => marked.has(version) || (isComplete(files) && !damaged.has(version)),
   )
   return sortVersions(listed.map(([version]) => version))
 }

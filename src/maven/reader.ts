@@ -34,6 +34,7 @@ export type Generated = { readonly bytes: Uint8Array; readonly modifiedMs: numbe
 /** Reads repositories. Group repositories are asked member by member; a member that cannot answer ends the search. */
 export class Reader {
   readonly #parts: ReaderParts
+  readonly #computed = new WeakMap<StoredFile, ReadonlyMap<ChecksumAlgorithm, string>>()
   readonly #rendered = new WeakMap<Metadata, Generated>()
   readonly #derived = new WeakMap<ArtifactFacts, Map<string, Metadata>>()
 
@@ -67,12 +68,7 @@ export class Reader {
     }
     const found = await this.file(repository, target)
     if (!found.ok) return found
-    const { record } = found.value.stored
-    const known = record.sums[algorithm]
-    if (known !== undefined) return ok(known)
-    const source = await this.source(found.value)
-    if (!source.ok) return source
-    return checksumOf(this.#parts.store.blobs, source.value, record.sums, algorithm)
+    return this.#checksumOf(found.value, algorithm)
   }
 
   /** A `maven-metadata.xml`, derived from the records: the same bytes for the same records. */
@@ -110,6 +106,23 @@ export class Reader {
       if (metadata !== undefined) parts.push(metadata)
     }
     return ok(mergeMetadata(parts)?.versions ?? [])
+  }
+
+  /** Reads a large file once for each further algorithm, and remembers the sum for as long as the record stands. */
+  async #checksumOf(
+    found: FoundFile,
+    algorithm: ChecksumAlgorithm,
+  ): Promise<Result<string, Refusal>> {
+    const { stored } = found
+    const remembered = this.#computed.get(stored)
+    const known = stored.record.sums[algorithm] ?? remembered?.get(algorithm)
+    if (known !== undefined) return ok(known)
+    const source = await this.source(found)
+    if (!source.ok) return source
+    const { blobs } = this.#parts.store
+    const sum = await checksumOf(blobs, source.value, stored.record.sums, algorithm)
+    if (sum.ok) this.#computed.set(stored, new Map(remembered).set(algorithm, sum.value))
+    return sum
   }
 
   async #fileOf(

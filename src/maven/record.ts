@@ -37,7 +37,7 @@ export type FileRecord = {
   readonly assigned?: true
 }
 
-/** SHA-1 and SHA-256 are computed while a file streams in; the others when they are first needed. */
+/** All four of a small file. Of a large one SHA-1 and SHA-256, computed while it streams in; the others when first needed. */
 export type Sums = {
   readonly sha256: Digest
   readonly sha1: string

@@ -12,6 +12,9 @@ const KNOWN_MAX = 20_000
 /** Plugin prefixes of a group are kept beside its children; no file name contains a colon. */
 const PLUGIN_PREFIX = 'plugin:'
 
+/** Read at a time: the files of a version fit, and a directory of thousands is not read to find its first child. */
+const PAGE_ENTRIES = 100
+
 /** An entry says all with its key. */
 const NOTHING = new Uint8Array()
 
@@ -47,17 +50,29 @@ export class Tree {
   async children(repository: string, directory: string): Promise<Result<Child[], Refusal>> {
     const children: Child[] = []
     const listed = await this.#each(`${repository}/${directory}`, '', (sortKey) => {
-      if (sortKey.startsWith(PLUGIN_PREFIX)) return
+      if (sortKey.startsWith(PLUGIN_PREFIX)) return undefined
       const isDirectory = sortKey.endsWith('/')
       children.push({ name: isDirectory ? sortKey.slice(0, -1) : sortKey, isDirectory })
+      return undefined
     })
     return listed.ok ? ok(children) : listed
+  }
+
+  /** Whether a directory has directories below it. */
+  async hasDirectories(repository: string, directory: string): Promise<Result<boolean, Refusal>> {
+    let isFound = false
+    const listed = await this.#each(`${repository}/${directory}`, '', (sortKey) => {
+      isFound = sortKey.endsWith('/')
+      return isFound
+    })
+    return listed.ok ? ok(isFound) : listed
   }
 
   async plugins(repository: string, directory: string): Promise<Result<PluginPrefix[], Refusal>> {
     const plugins: PluginPrefix[] = []
     const listed = await this.#each(`${repository}/${directory}`, PLUGIN_PREFIX, (_, value) => {
       plugins.push(JSON.parse(value) as PluginPrefix)
+      return undefined
     })
     return listed.ok ? ok(plugins) : listed
   }
@@ -101,17 +116,20 @@ export class Tree {
     return written.ok ? ok(undefined) : err(storeRefusal(written.error))
   }
 
+  /** Visits entries in order until `visit` returns true. */
   async #each(
     partitionKey: string,
     prefix: string,
-    visit: (sortKey: string, value: string) => void,
+    visit: (sortKey: string, value: string) => boolean | undefined,
   ): Promise<Result<void, Refusal>> {
     let after: string | undefined
     do {
-      const options = after === undefined ? {} : { after }
+      const options = { limit: PAGE_ENTRIES, ...(after === undefined ? {} : { after }) }
       const page = await this.#store.tree.scan(partitionKey, prefix, options)
       if (!page.ok) return err(storeRefusal(page.error))
-      for (const { sortKey, value } of page.value.entries) visit(sortKey, text(value))
+      for (const { sortKey, value } of page.value.entries) {
+        if (visit(sortKey, text(value))) return ok(undefined)
+      }
       after = page.value.next
     } while (after !== undefined)
     return ok(undefined)

@@ -19,10 +19,12 @@ const REMEMBERED_MAX = 64
  */
 export class Guard {
   readonly #names: ReadonlySet<string>
+  readonly #configured: ReadonlySet<string>
   readonly #known = new Set<string>()
 
   constructor(listenHost: string, furtherNames: readonly string[]) {
-    const names = [...LOOPBACK_NAMES, ...furtherNames.map((name) => name.toLowerCase())]
+    this.#configured = new Set(furtherNames.map((name) => name.toLowerCase()))
+    const names = [...LOOPBACK_NAMES, ...this.#configured]
     if (!isLoopback(listenHost)) names.push(bracketed(listenHost), hostname().toLowerCase())
     if (isWildcard(listenHost)) names.push(...interfaceAddresses())
     this.#names = new Set(names)
@@ -45,16 +47,20 @@ export class Guard {
       if (this.#known.size < REMEMBERED_MAX) this.#known.add(host)
     }
     if (origin === undefined || SAFE_METHODS.has(method ?? '')) return undefined
-    if (this.#isOwnOrigin(origin)) return undefined
+    if (this.#isOwnOrigin(origin, host)) return undefined
     return {
       kind: 'foreign-origin',
       detail: `Pages of '${origin}' may not change anything here. Add its host to the setting 'hosts' if it is yours.`,
     }
   }
 
-  #isOwnOrigin(origin: string): boolean {
+  /** The very host and port that is asked, or a host that was configured: another port of this machine is foreign. */
+  #isOwnOrigin(origin: string, host: string): boolean {
     if (!URL.canParse(origin)) return false
-    return this.#names.has(new URL(origin).hostname.toLowerCase())
+    const { protocol, hostname, host: originHost } = new URL(origin)
+    if (this.#configured.has(hostname)) return true
+    const asked = `${protocol}//${host}`
+    return URL.canParse(asked) && new URL(asked).host === originHost
   }
 }
 

@@ -67,6 +67,11 @@ export class HttpServer {
     this.#server.on('checkContinue', (request, response) => this.#receive(request, response, true))
   }
 
+  /** Whether it was told to stop. */
+  get isDraining(): boolean {
+    return this.#draining
+  }
+
   mount(prefix: string, handler: HttpHandler): void {
     this.#mounts.set(prefix, handler)
   }

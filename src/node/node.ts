@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
@@ -72,7 +72,10 @@ async function openOn(cluster: Cluster, options: NodeOptions): Promise<AetherNod
     fallback: operationListener({
       metrics,
       version: VERSION,
-      notReady: () => (slice?.state === 'ACTIVE' ? undefined : 'artifact-repo is not active'),
+      notReady: () => {
+        if (http.isDraining) return 'the node is stopping'
+        return slice?.state === 'ACTIVE' ? undefined : 'artifact-repo is not active'
+      },
     }),
   })
   const contextOf = (identity: SliceContext['identity']): SliceContext => ({
@@ -160,7 +163,7 @@ function urlOf(config: Config, port: number): string {
   return `${scheme}://${name.includes(':') ? `[${name}]` : name}:${port}`
 }
 
-/** 128 random bits: unique without asking anyone. */
+/** 122 random bits: unique without asking anyone. Node draws them in batches, so that one costs little. */
 function newRequestId(): RequestId {
-  return randomBytes(16).toString('base64url') as RequestId
+  return randomUUID() as RequestId
 }

@@ -5,11 +5,11 @@ import { compare as compareSemver, valid as validSemver } from 'semver'
 import { AetherError } from '../base/fault.ts'
 import {
   type LifecycleInput,
+  limitMsOf,
   type Slice,
   type SliceContext,
   type SliceState,
   step,
-  workOf,
 } from '../slice/index.ts'
 import { loadSlice, readSliceJar, type SliceJar } from '../slice/jar.disk.ts'
 
@@ -44,6 +44,13 @@ export class HostedSlice {
     if (!jar.ok) {
       throw new AetherError('slice-refused', `${file}: ${jar.error.detail}`, 'Run `npm run build`.')
     }
+    if (jar.value.manifest.isolation !== 'inline') {
+      throw new AetherError(
+        'slice-refused',
+        `${file} asks for isolation '${jar.value.manifest.isolation}'; only 'inline' is run as yet`,
+        'Remove it from the directory of the bundled slices.',
+      )
+    }
     return new HostedSlice(parts, name, jar.value)
   }
 
@@ -75,7 +82,7 @@ export class HostedSlice {
   /** Begins the commanded work, bounded in time, and enters the state that its outcome leads to. */
   async #perform(work: () => Promise<void>): Promise<void> {
     this.#enter('begin')
-    const limitMs = workOf(this.#state)?.limitMs ?? 0
+    const limitMs = limitMsOf(this.#state) ?? 0
     try {
       await within(limitMs, work(), `${this.name} ${this.#state}`)
     } catch (cause) {
@@ -94,7 +101,7 @@ export class HostedSlice {
 }
 
 async function newestJar(directory: string, name: string): Promise<string> {
-  const found = (await readdir(directory).catch(() => []))
+  const found = (await filesIn(directory))
     .map((file) => ({ file, version: versionIn(file, name) }))
     .filter((jar): jar is { file: string; version: string } => jar.version !== undefined)
     .sort((a, b) => compareSemver(b.version, a.version))
@@ -105,6 +112,16 @@ async function newestJar(directory: string, name: string): Promise<string> {
     `${directory} has no ${name}-<version>.jar`,
     'Run `npm run build`, or start with `npm start`, which does.',
   )
+}
+
+/** A directory that is not there has no files. */
+async function filesIn(directory: string): Promise<string[]> {
+  try {
+    return await readdir(directory)
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw cause
+  }
 }
 
 function versionIn(file: string, name: string): string | undefined {

@@ -49,7 +49,7 @@ export type Metrics = {
 }
 
 export type HttpMounts = {
-  /** Sends every request whose raw target begins with `prefix` (`/name/`) to `handler`, until the slice stops. */
+  /** Sends every request whose raw target begins with `prefix` (`/name/`) to `handler`, for as long as the node serves. */
   mount(prefix: string, handler: HttpHandler): void
 }
 

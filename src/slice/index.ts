@@ -7,7 +7,7 @@ export type {
   SliceContext,
 } from './context.ts'
 export { defineMethod, defineSlice, type Slice } from './definition.ts'
-export { type LifecycleInput, type SliceState, step, workOf } from './lifecycle.ts'
+export { type LifecycleInput, limitMsOf, type SliceState, step } from './lifecycle.ts'
 export {
   formatManifest,
   MANIFEST_PATH,

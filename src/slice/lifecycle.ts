@@ -1,5 +1,5 @@
 /**
- * The life of a slice on one node, sans-IO: the shell performs the effect and reports what came of it.
+ * The life of a slice on one node, sans-IO: the shell does the work of a transitional state and reports what came of it.
  *
  * Command states (LOAD, ACTIVATE, DEACTIVATE, UNLOAD) are wished for by whoever coordinates; the others are reported by
  * the node. A state ending in -ING is transitional and has a time limit; FAILED is left by UNLOAD only.
@@ -19,18 +19,12 @@ export type SliceState =
 
 export type LifecycleInput = 'begin' | 'done' | 'failed' | 'activate' | 'deactivate' | 'unload'
 
-/** What the shell does when the state is entered; the time limit in milliseconds is how long it may take. */
-export type LifecycleWork = {
-  readonly kind: 'load' | 'start' | 'stop' | 'release'
-  readonly limitMs: number
-}
-
 /** How long each kind of work may take: a jar may be large, a service opens its stores, a stop drains requests. */
-const WORK: Readonly<Partial<Record<SliceState, LifecycleWork>>> = {
-  LOADING: { kind: 'load', limitMs: 120_000 },
-  ACTIVATING: { kind: 'start', limitMs: 60_000 },
-  DEACTIVATING: { kind: 'stop', limitMs: 30_000 },
-  UNLOADING: { kind: 'release', limitMs: 120_000 },
+const LIMITS_MS: Readonly<Partial<Record<SliceState, number>>> = {
+  LOADING: 120_000,
+  ACTIVATING: 60_000,
+  DEACTIVATING: 30_000,
+  UNLOADING: 120_000,
 }
 
 const TRANSITIONS: Readonly<
@@ -54,7 +48,7 @@ export function step(state: SliceState, input: LifecycleInput): SliceState | und
   return TRANSITIONS[state][input]
 }
 
-/** The work that entering `state` asks for, if any. */
-export function workOf(state: SliceState): LifecycleWork | undefined {
-  return WORK[state]
+/** How long a transitional state may last, in milliseconds; undefined for the others. */
+export function limitMsOf(state: SliceState): number | undefined {
+  return LIMITS_MS[state]
 }

@@ -1,7 +1,6 @@
-import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { startServer, temporaryDirectory } from '../fixture/server.ts'
 import { Client } from '../http/client.ts'
 import { deployUntilCut, Ledger } from './load.ts'
@@ -14,8 +13,6 @@ const LOAD_MS_MAX = 400
 const START_MS_MAX = 2_000
 
 const directory = temporaryDirectory()
-
-afterAll(() => rmSync(directory, { recursive: true, force: true }))
 
 describe('a node that is killed while many deploy to it', () => {
   it(`has lost nothing that it acknowledged, in ${ROUNDS} rounds on one data directory`, async () => {

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Server, startServer, temporaryDirectory } from '../fixture/server.ts'
@@ -29,7 +29,6 @@ describe('what Gradle publishes', () => {
   afterAll(async () => {
     client.close()
     await server.stop()
-    rmSync(directory, { recursive: true, force: true })
   })
 
   /** The order in which Gradle 6 to 9 publish: files with four checksums each, then metadata that know only this version. */

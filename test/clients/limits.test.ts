@@ -14,8 +14,6 @@ const PIECE = noise(MiB, 'piece')
 
 const directory = temporaryDirectory()
 
-afterAll(() => rmSync(directory, { recursive: true, force: true }))
-
 describe('memory', () => {
   const GIGABYTE = 1_024 * MiB
   /** Of the whole process, after a gigabyte in and out. An idle node has some 100 MB. */

@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type Server as HttpServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -29,7 +29,6 @@ describe.skipIf(missing !== undefined && !isRequired)('Maven', () => {
   afterAll(async () => {
     client.close()
     await server.stop()
-    rmSync(directory, { recursive: true, force: true })
   })
 
   /** A project of one jar that holds `content`. */

@@ -1,10 +1,10 @@
 import { once } from 'node:events'
-import { rmSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { type IncomingMessage, request } from 'node:http'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
-import { afterAll, afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import { type Server, startServer, temporaryDirectory } from '../fixture/server.ts'
 import { Client, head, noise, Wire } from '../http/client.ts'
 
@@ -17,8 +17,6 @@ const started: Server[] = []
 afterEach(async () => {
   for (const server of started.splice(0)) await server.kill()
 })
-
-afterAll(() => rmSync(directory, { recursive: true, force: true }))
 
 let count = 0
 async function start(data?: string): Promise<Server> {

@@ -77,26 +77,30 @@ describe('a node on loopback', () => {
     },
   )
 
-  it.each(['https://evil.example', 'http://127.0.0.1.evil.example', 'null', 'http://', 'file://'])(
-    'refuses to change anything for a page of %s',
-    async (origin) => {
-      const path = `releases/org/access/origin/1.0/origin-1.0.jar`
-      for (const method of ['PUT', 'DELETE', 'POST']) {
-        const options = { headers: { Origin: origin }, ...(method === 'PUT' ? { body: 'x' } : {}) }
-        const answer = await client.send(method, `/repository/${path}`, options)
-        expect(answer.status).toBe(403)
-      }
-      expect((await client.get(path, { Origin: origin })).status).toBe(404)
-      expect((await client.get(path, { Origin: origin })).headers).not.toHaveProperty(
-        'access-control-allow-origin',
-      )
-    },
-  )
+  it.each([
+    'https://evil.example',
+    'http://localhost:3000',
+    'http://127.0.0.1.evil.example',
+    'null',
+    'http://',
+    'file://',
+  ])('refuses to change anything for a page of %s', async (origin) => {
+    const path = `releases/org/access/origin/1.0/origin-1.0.jar`
+    for (const method of ['PUT', 'DELETE', 'POST']) {
+      const options = { headers: { Origin: origin }, ...(method === 'PUT' ? { body: 'x' } : {}) }
+      const answer = await client.send(method, `/repository/${path}`, options)
+      expect(answer.status).toBe(403)
+    }
+    expect((await client.get(path, { Origin: origin })).status).toBe(404)
+    expect((await client.get(path, { Origin: origin })).headers).not.toHaveProperty(
+      'access-control-allow-origin',
+    )
+  })
 
-  it.each(['http://127.0.0.1:8080', 'http://localhost:3000', 'https://repo.example'])(
-    'lets a page of its own name change things: %s',
+  it.each(['https://repo.example', 'https://repo.example:8443'])(
+    'lets a page of a configured host change things: %s',
     async (origin) => {
-      const path = `releases/org/access/own/1.0/${new URL(origin).hostname}.jar`
+      const path = `releases/org/access/own/1.0/${new URL(origin).port}-own.jar`
       expect((await client.put(path, 'x', { Origin: origin })).status).toBe(201)
     },
   )

@@ -1,8 +1,8 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { buffer, text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { fromBufferPromise } from 'yauzl'
 import { ZipFile } from 'yazl'
 import { readSliceJar } from '../../src/slice/jar.disk.ts'
@@ -31,8 +31,6 @@ beforeAll(async () => {
   manifest = entries.get(MANIFEST) ?? ''
   module = entries.get(MAIN) ?? ''
 })
-
-afterAll(() => rmSync(directory, { recursive: true, force: true }))
 
 /** A directory with jars in place of the bundled ones. */
 function infraOf(jars: Readonly<Record<string, Buffer>>): string {

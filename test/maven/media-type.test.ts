@@ -1,22 +1,21 @@
 import { describe, expect, it } from 'vitest'
 import { parseLayout } from '../../src/maven/layout.ts'
-import { isCompressible, isImmutable, mediaTypeOf } from '../../src/maven/media-type.ts'
+import { isImmutable, mediaTypeOf } from '../../src/maven/media-type.ts'
 
-describe('mediaTypeOf and isCompressible', () => {
+describe('mediaTypeOf', () => {
   it.each([
-    ['g/a/1/a-1.pom', 'application/xml', true],
-    ['g/a/maven-metadata.xml', 'application/xml', true],
-    ['g/a/1/a-1.module', 'application/json', true],
-    ['g/a/1/a-1.jar.sigstore.json', 'application/json', true],
-    ['g/a/1/a-1.jar.asc', 'text/plain; charset=utf-8', true],
-    ['g/a/1/a-1.jar.SHA1', 'text/plain; charset=utf-8', true],
-    ['g/a/1/a-1.jar', 'application/java-archive', false],
-    ['g/a/1/a-1-bin.tar.gz', 'application/gzip', false],
-    ['g/a/1/a-1', 'application/octet-stream', false],
-    ['g/a/1/a-1.constructor', 'application/octet-stream', false],
-  ])('%s is %s', (path, mediaType, compressible) => {
+    ['g/a/1/a-1.pom', 'application/xml'],
+    ['g/a/maven-metadata.xml', 'application/xml'],
+    ['g/a/1/a-1.module', 'application/json'],
+    ['g/a/1/a-1.jar.sigstore.json', 'application/json'],
+    ['g/a/1/a-1.jar.asc', 'text/plain; charset=utf-8'],
+    ['g/a/1/a-1.jar.SHA1', 'text/plain; charset=utf-8'],
+    ['g/a/1/a-1.jar', 'application/java-archive'],
+    ['g/a/1/a-1-bin.tar.gz', 'application/gzip'],
+    ['g/a/1/a-1', 'application/octet-stream'],
+    ['g/a/1/a-1.constructor', 'application/octet-stream'],
+  ])('%s is %s', (path, mediaType) => {
     expect(mediaTypeOf(path)).toBe(mediaType)
-    expect(isCompressible(path)).toBe(compressible)
   })
 
   it.each(['html', 'HTM', 'svg', 'xhtml', 'js', 'mjs', 'shtml', 'swf'])(

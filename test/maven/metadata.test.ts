@@ -143,8 +143,15 @@ describe('artifactMetadata', () => {
       { version: '1.0', timeMs: T0 + 1_000 },
       { version: '3.0', timeMs: late },
     ]
-    expect(artifactMetadata(APP, facts, [])).toMatchObject({ lastUpdated: '20240102030405' })
+    const sound = facts.filter(({ quarantined }) => !quarantined)
+    expect(artifactMetadata(APP, sound, [])).toMatchObject({ lastUpdated: '20240102030405' })
     expect(artifactMetadata(APP, facts, marks)).toMatchObject({ lastUpdated: '20240102030406' })
+  })
+
+  it('lists a release with a quarantined file only once a client has named it', () => {
+    const facts = [...release('1.0'), fact('1.0-sources.jar', { quarantined: true })]
+    expect(listedVersions(facts, [])).toEqual([])
+    expect(listedVersions(facts, [{ version: '1.0', timeMs: T0 }])).toEqual(['1.0'])
   })
 
   it('is undefined when no version is listed', () => {

@@ -36,7 +36,11 @@ test.each(['PUT', 'POST', 'DELETE', 'PATCH'])('a foreign page may not %s', (meth
   for (const origin of ['https://evil.example', 'null', 'http://localhost.evil.example']) {
     expect(guard.check(method, 'localhost', origin)).toMatchObject({ kind: 'foreign-origin' })
   }
-  expect(guard.check(method, 'localhost', 'http://localhost:8080')).toBeUndefined()
+  expect(guard.check(method, 'localhost:8080', 'http://localhost:3000')).toMatchObject({
+    kind: 'foreign-origin',
+  })
+  expect(guard.check(method, 'localhost:8080', 'http://localhost:8080')).toBeUndefined()
+  expect(guard.check(method, 'localhost:80', 'http://localhost')).toBeUndefined()
   expect(guard.check(method, 'localhost', 'https://repo.example')).toBeUndefined()
 })
 

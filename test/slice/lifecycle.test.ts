@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { type LifecycleInput, type SliceState, step, workOf } from '../../src/slice/index.ts'
+import { type LifecycleInput, limitMsOf, type SliceState, step } from '../../src/slice/index.ts'
 
 function walk(from: SliceState, ...inputs: LifecycleInput[]): SliceState | undefined {
   return inputs.reduce<SliceState | undefined>(
@@ -26,10 +26,10 @@ test('a slice that was not loaded cannot be activated', () => {
   expect(step('LOADING', 'activate')).toBeUndefined()
 })
 
-test('exactly the transitional states have work, each with a time limit', () => {
+test('exactly the transitional states have a time limit', () => {
   const states: SliceState[] = ['LOAD', 'LOADING', 'LOADED', 'ACTIVATE', 'ACTIVATING', 'ACTIVE']
   states.push('DEACTIVATE', 'DEACTIVATING', 'FAILED', 'UNLOAD', 'UNLOADING')
-  expect(states.filter((state) => (workOf(state)?.limitMs ?? 0) > 0)).toEqual(
+  expect(states.filter((state) => (limitMsOf(state) ?? 0) > 0)).toEqual(
     states.filter((state) => state.endsWith('ING')),
   )
 })
