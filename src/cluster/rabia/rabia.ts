@@ -134,7 +134,7 @@ export class Rabia {
 
   #tick(): void {
     this.#effects.push(...this.#journal.flush())
-    const isBusy = this.#agreement.isJoined || this.#intake.waiting > 0
+    const isBusy = this.#agreement.isJoined || this.#intake.waiting > 0 || this.#reader.size > 0
     const action = this.#pace.tick(this.#ledger.slot, isBusy)
     if (action === 'repeat') this.#repeatTo(this.#peers)
     else if (action === 'ask') this.#ask(this.#peers[this.#pace.turn(this.#peers.length)])
@@ -233,6 +233,7 @@ export class Rabia {
         this.#send([from], { kind: 'mark', round: message.round, slot: this.#mark() })
         break
       case 'mark':
+        this.#hearOf(from, message.slot)
         this.#reader.answer(from, message.round, message.slot)
         this.#read()
         break
