@@ -186,12 +186,16 @@ export class Cluster {
   heal(ticksMax = 200): void {
     for (let i = 0; i < ticksMax; i++) {
       this.settle()
-      const states = this.nodes
-        .filter((node) => this.host(node).isUp)
-        .map((node) => this.host(node).rabia.status())
-      const isQuiet = states.every(
-        (state) => state.digest === states[0]?.digest && state.waiting + state.queued === 0,
-      )
+      const running = this.nodes.map((node) => this.host(node)).filter(({ isUp }) => isUp)
+      const [first] = running
+      const isQuiet = this.nodes.every((node) => {
+        const { isUp, rabia, machine } = this.host(node)
+        if (!isUp) return true
+        const { digest, waiting, queued } = rabia.status()
+        // Who has no vote proposes nothing of what others have asked for.
+        const isLeft = machine.electorate().members.includes(node) ? queued : 0
+        return digest === first?.rabia.status().digest && waiting + isLeft === 0
+      })
       if (isQuiet) return
       this.tick()
     }
