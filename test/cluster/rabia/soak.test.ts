@@ -2,8 +2,8 @@ import { expect, test } from 'vitest'
 import { a, b, c, d, e } from './fixture.ts'
 import { type Soak, soak } from './soak.ts'
 
-const SEEDS = 60
-const EVENTS = 1_500
+const SEEDS = 30
+const EVENTS = 3_000
 
 test.each<Pick<Soak, 'members' | 'candidates'>>([
   { members: [a] },

@@ -60,8 +60,8 @@ class Soaking {
     const { isUp } = cluster.host(node)
     const chance = this.#next()
     if (chance < 0.01) {
-      if (isUp) cluster.crash(node, Math.floor(this.#next() * 3))
-      else cluster.start(node)
+      if (!isUp) cluster.start(node)
+      else if (this.#next() < 0.2) cluster.crash(node, Math.floor(this.#next() * 3))
     } else if (chance < 0.05) {
       if (isUp) this.#request(node)
     } else if (chance < 0.1) {

@@ -1,0 +1,101 @@
+/**
+ * Puts one deliberate bug at a time into a copy of the shipped sources and shows which property notices. Each copy has to pass the
+ * type checker. Fails when a mutant survives. `npm run mutants [-- part of a name]`
+ */
+import { execFileSync, spawnSync } from 'node:child_process'
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { MUTANTS, type Mutant } from './list.ts'
+
+const ROOT = join(import.meta.dirname, '../..')
+const COPIED = ['src', 'test', 'types', 'package.json', 'tsconfig.json', 'vitest.config.ts']
+
+/** The unit tests that state a property of the protocol, for what the models and the soak cannot see. */
+const SCENARIOS = ['slot', 'rabia', 'queue', 'restart', 'read', 'growth', 'machine']
+
+/** A mutant that hangs is as dead as one that fails. */
+const MINUTE_MS = 60_000
+
+/** One line of a terminal. */
+const KILLER_LENGTH_MAX = 110
+
+const wanted = MUTANTS.filter(({ name }) => name.includes(process.argv[2] ?? ''))
+const directory = mkdtempSync(join(tmpdir(), 'aether-mutants-'))
+try {
+  for (const name of COPIED) cpSync(join(ROOT, name), join(directory, name), { recursive: true })
+  symlinkSync(join(ROOT, 'node_modules'), join(directory, 'node_modules'))
+  writeFileSync(
+    join(directory, 'tsconfig.mutants.json'),
+    JSON.stringify({
+      extends: './tsconfig.json',
+      include: ['src/cluster/rabia', 'src/cluster/control'],
+    }),
+  )
+  const width = Math.max(...wanted.map(({ name }) => name.length))
+  const survivors = wanted.filter((mutant, i) => {
+    const begin = performance.now()
+    const killer = killerOf(mutant)
+    const seconds = ((performance.now() - begin) / 1_000).toFixed(1).padStart(5)
+    const number = String(i + 1).padStart(2)
+    console.log(`${number}  ${mutant.name.padEnd(width)}  ${seconds} s  ${killer ?? 'SURVIVES'}`)
+    return killer === undefined
+  })
+  console.log(`${wanted.length - survivors.length} of ${wanted.length} mutants killed`)
+  if (survivors.length > 0 || wanted.length === 0) process.exitCode = 1
+} finally {
+  rmSync(directory, { recursive: true })
+}
+
+/** The property that notices the mutant, or undefined. */
+function killerOf(mutant: Mutant): string | undefined {
+  const originals = new Map<string, string>()
+  try {
+    for (const { file, find, put } of mutant.edits) {
+      const path = join(directory, file)
+      const source = readFileSync(path, 'utf8')
+      if (!originals.has(path)) originals.set(path, source)
+      if (source.split(find).length !== 2)
+        throw new Error(`${mutant.name}: not once in ${file}: ${find}`)
+      writeFileSync(
+        path,
+        source.replace(find, () => put),
+      )
+    }
+    run(['node_modules/typescript/bin/tsc', '--noEmit', '-p', 'tsconfig.mutants.json'])
+    return killedByProperty() ?? killedByScenario()
+  } finally {
+    for (const [path, source] of originals) writeFileSync(path, source)
+  }
+}
+
+function run(command: readonly string[]): string {
+  return execFileSync(process.execPath, command, { cwd: directory, encoding: 'utf8' })
+}
+
+function killedByProperty(): string | undefined {
+  const { stdout, status } = spawnSync(process.execPath, ['test/mutants/properties.ts'], {
+    cwd: directory,
+    encoding: 'utf8',
+    timeout: MINUTE_MS,
+  })
+  if (status !== 0) return 'properties: the run itself fails'
+  return stdout.trim().slice(0, KILLER_LENGTH_MAX) || undefined
+}
+
+function killedByScenario(): string | undefined {
+  const files = SCENARIOS.map((name) => `/${name}.test.ts`)
+  const command = ['vitest', 'run', '--project', 'unit', '--bail', '1', '--reporter', 'json']
+  const { stdout, status } = spawnSync(
+    'node_modules/.bin/vitest',
+    [...command.slice(1), ...files],
+    {
+      cwd: directory,
+      encoding: 'utf8',
+      timeout: MINUTE_MS,
+    },
+  )
+  if (status === 0) return undefined
+  const failed = /"fullName":"([^"]*)","status":"failed"/.exec(stdout)?.[1]
+  return `scenario: ${failed?.trim() ?? 'the run itself fails'}`.slice(0, KILLER_LENGTH_MAX)
+}
