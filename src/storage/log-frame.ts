@@ -1,0 +1,128 @@
+/**
+ * The consensus log's unit on disk: a frame holds all records of one group commit and becomes durable with one sync.
+ *
+ * Rule 1  A frame names its own place (log identity, segment, offset), so bytes left over from another file, another log or a
+ *         misdirected write are never taken for a frame.
+ * Rule 2  A frame carries the hash of the frame before it: a frame that vanished, or was replaced, is noticed by its successor.
+ * Rule 3  The header has its own CRC, so a damaged length is known before anything of that length is read.
+ */
+import { crc32, sha256 } from '../base/hash.ts'
+
+/** One entry of the log. `slot` is what old segments are dropped by; the bytes are the writer's own. */
+export type LogRecord = { readonly slot: number; readonly bytes: Uint8Array }
+
+/** Where a frame stands and what it follows. */
+export type FramePlace = {
+  /** 16 bytes chosen when the log was made. */
+  readonly identity: Uint8Array
+  readonly segment: number
+  readonly offset: number
+  /** The oldest segment that must still exist: a missing file at or above it is damage. */
+  readonly floor: number
+  /** Frames before this one since the log was made. */
+  readonly sequence: number
+  /** `frameHash` of the frame before; zeros for the first. */
+  readonly previous: Uint8Array
+}
+
+export type FrameHeader = FramePlace & {
+  readonly format: number
+  readonly payloadBytes: number
+  readonly payloadCrc: number
+}
+
+/** Written into every header; a node refuses frames of a newer format instead of guessing. */
+export const LOG_FORMAT = 1
+
+export const IDENTITY_BYTES = 16
+
+/** Records of one frame: a torn frame of this size costs one read of it at start, and a node buffers no more. */
+export const FRAME_PAYLOAD_BYTES_MAX = 8 * 1_024 * 1_024
+
+export const HEADER_BYTES = 88
+
+/** A record's slot and length before its bytes. */
+export const RECORD_OVERHEAD_BYTES = 12
+
+/** What the first frame of a log follows. */
+export const GENESIS_HASH = new Uint8Array(32)
+
+/** The bytes of one frame: header, then each record as slot (u64), length (u32), bytes; all big-endian. */
+export function encodeFrame(place: FramePlace, records: readonly LogRecord[]): Uint8Array {
+  let payloadBytes = 0
+  for (const record of records) payloadBytes += RECORD_OVERHEAD_BYTES + record.bytes.length
+  const frame = new Uint8Array(HEADER_BYTES + payloadBytes)
+  const view = new DataView(frame.buffer)
+  let at = HEADER_BYTES
+  for (const { slot, bytes } of records) {
+    view.setBigUint64(at, BigInt(slot))
+    view.setUint32(at + 8, bytes.length)
+    frame.set(bytes, at + RECORD_OVERHEAD_BYTES)
+    at += RECORD_OVERHEAD_BYTES + bytes.length
+  }
+  view.setUint32(0, MAGIC)
+  view.setUint32(8, LOG_FORMAT)
+  view.setUint32(12, place.segment)
+  view.setUint32(16, place.offset)
+  view.setUint32(20, place.floor)
+  view.setBigUint64(24, BigInt(place.sequence))
+  view.setUint32(32, payloadBytes)
+  view.setUint32(36, crc32(frame.subarray(HEADER_BYTES)))
+  frame.set(place.identity, 40)
+  frame.set(place.previous, 56)
+  view.setUint32(4, crc32(frame.subarray(8, HEADER_BYTES)))
+  return frame
+}
+
+/** The header at the start of `bytes`, or undefined when there is none that is intact. */
+export function decodeHeader(bytes: Uint8Array): FrameHeader | undefined {
+  if (bytes.length < HEADER_BYTES) return undefined
+  const view = new DataView(bytes.buffer, bytes.byteOffset, HEADER_BYTES)
+  if (view.getUint32(0) !== MAGIC) return undefined
+  if (view.getUint32(4) !== crc32(bytes.subarray(8, HEADER_BYTES))) return undefined
+  return {
+    format: view.getUint32(8),
+    segment: view.getUint32(12),
+    offset: view.getUint32(16),
+    floor: view.getUint32(20),
+    sequence: Number(view.getBigUint64(24)),
+    payloadBytes: view.getUint32(32),
+    payloadCrc: view.getUint32(36),
+    identity: bytes.slice(40, 40 + IDENTITY_BYTES),
+    previous: bytes.slice(56, HEADER_BYTES),
+  }
+}
+
+/** The records of a payload whose CRC has been checked; their bytes are views of it. */
+export function decodeRecords(payload: Uint8Array): readonly LogRecord[] {
+  const view = new DataView(payload.buffer, payload.byteOffset, payload.length)
+  const records: LogRecord[] = []
+  let at = 0
+  while (at < payload.length) {
+    const start = at + RECORD_OVERHEAD_BYTES
+    const end = start + view.getUint32(at + 8)
+    records.push({ slot: Number(view.getBigUint64(at)), bytes: payload.subarray(start, end) })
+    at = end
+  }
+  return records
+}
+
+/** Where the next frame header could begin in `bytes` at or after `from`; -1 when nowhere. */
+export function findMagic(bytes: Uint8Array, from: number): number {
+  for (let at = bytes.indexOf(MAGIC_BYTE, from); at !== -1; at = bytes.indexOf(MAGIC_BYTE, at + 1))
+    if (at + HEADER_BYTES <= bytes.length && magicAt(bytes, at)) return at
+  return -1
+}
+
+/** What the next frame calls `previous`. */
+export function frameHash(frame: Uint8Array): Uint8Array {
+  return sha256(frame)
+}
+
+/** "ALog". */
+const MAGIC = 0x41_4c_6f_67
+const MAGIC_BYTE = 0x41
+
+function magicAt(bytes: Uint8Array, at: number): boolean {
+  return bytes[at + 1] === 0x4c && bytes[at + 2] === 0x6f && bytes[at + 3] === 0x67
+}

@@ -1,0 +1,195 @@
+/**
+ * Reads a consensus log back, one bounded piece at a time: tell it which segments exist, read what `next` asks for, give it to
+ * `push`, and take the end of the log from `finish`. Pure, so that every way a disk can be damaged is tested as a value.
+ *
+ * Rule 1  Damage with no intact header after it is a torn tail: its sync never returned, nothing in it was promised, it is dropped.
+ * Rule 2  Damage before an intact header is fatal: a header is only written after the frame before it was durable, so what is
+ *         damaged was promised to other nodes, and a node that forgets a promise breaks agreement.
+ * Rule 3  A segment may end torn when its successor continues from the last intact frame: it was left so by an earlier start.
+ */
+import { compareBytes, concat } from '../base/bytes.ts'
+import { AetherError } from '../base/fault.ts'
+import { crc32 } from '../base/hash.ts'
+import {
+  decodeHeader,
+  decodeRecords,
+  type FrameHeader,
+  findMagic,
+  frameHash,
+  GENESIS_HASH,
+  HEADER_BYTES,
+  LOG_FORMAT,
+  type LogRecord,
+} from './log-frame.ts'
+
+export class LogScan {
+  readonly #segments: readonly number[]
+  readonly #onRecord: (record: LogRecord) => void
+  readonly #slotMax = new Map<number, number>()
+  #index = 0
+  #position = 0
+  #buffer: Uint8Array = EMPTY
+  #searching = false
+  #damage: { readonly segment: number; readonly offset: number } | undefined
+  #identity: Uint8Array | undefined
+  #floor = 0
+  #sequence = 0
+  #hash: Uint8Array = GENESIS_HASH
+
+  /** `segments` are the numbers of all files there are, in any order. `onRecord` must not keep the bytes it is shown. */
+  constructor(segments: readonly number[], onRecord: (record: LogRecord) => void) {
+    this.#segments = segments.toSorted((a, b) => a - b)
+    this.#onRecord = onRecord
+    for (const [i, segment] of this.#segments.entries())
+      if (i > 0 && segment !== (this.#segments[i - 1] as number) + 1)
+        throw damaged(`segment ${segment - 1} is missing`)
+  }
+
+  /** What to read now; undefined when everything has been read. */
+  next(): { readonly segment: number; readonly offset: number } | undefined {
+    const segment = this.#segments[this.#index]
+    return segment === undefined
+      ? undefined
+      : { segment, offset: this.#position + this.#buffer.length }
+  }
+
+  /** Some bytes from where `next` said, none at the end of the file. Throws an AetherError `data-damaged` (Rule 2). */
+  push(bytes: Uint8Array): void {
+    if (bytes.length === 0) this.#endSegment()
+    else this.#buffer = this.#buffer.length === 0 ? bytes : concat([this.#buffer, bytes])
+    while (this.#searching ? this.#search() : this.#takeFrame());
+  }
+
+  /** The end of the log, once `next` has returned undefined. */
+  finish(): LogTail {
+    const first = this.#segments[0]
+    const written = [...this.#slotMax.keys()]
+    if (first !== undefined && first > this.#floor)
+      throw damaged(`segment ${this.#floor} is missing`)
+    return {
+      identity: this.#identity,
+      segments: written.map((segment) => ({
+        segment,
+        slotMax: this.#slotMax.get(segment) as number,
+      })),
+      torn: this.#segments.slice(written.length),
+      floor: this.#floor,
+      sequence: this.#sequence,
+      hash: this.#hash,
+    }
+  }
+
+  #endSegment(): void {
+    if (this.#buffer.length > 0 && !this.#searching) this.#damaged()
+    this.#index++
+    this.#position = 0
+    this.#buffer = EMPTY
+    this.#searching = false
+  }
+
+  #takeFrame(): boolean {
+    if (this.#buffer.length < HEADER_BYTES) return false
+    const header = decodeHeader(this.#buffer)
+    if (header === undefined || !this.#isHere(header, this.#position)) return this.#damaged()
+    this.#assertFollows(header)
+    this.#damage = undefined
+    const frameBytes = HEADER_BYTES + header.payloadBytes
+    if (this.#buffer.length < frameBytes) return false
+    const frame = this.#buffer.subarray(0, frameBytes)
+    const payload = frame.subarray(HEADER_BYTES)
+    if (crc32(payload) !== header.payloadCrc) return this.#damaged()
+    this.#accept(header, frame, payload)
+    this.#buffer = this.#buffer.subarray(frameBytes)
+    this.#position += frameBytes
+    return true
+  }
+
+  #accept(header: FrameHeader, frame: Uint8Array, payload: Uint8Array): void {
+    let slotMax = this.#slotMax.get(header.segment) ?? -1
+    for (const record of decodeRecords(payload)) {
+      slotMax = Math.max(slotMax, record.slot)
+      this.#onRecord(record)
+    }
+    this.#slotMax.set(header.segment, slotMax)
+    this.#identity = header.identity
+    this.#floor = header.floor
+    this.#sequence = header.sequence + 1
+    this.#hash = frameHash(frame)
+  }
+
+  #isHere(header: FrameHeader, offset: number): boolean {
+    return (
+      header.segment === this.#segments[this.#index] &&
+      header.offset === offset &&
+      (this.#identity === undefined || compareBytes(header.identity, this.#identity) === 0)
+    )
+  }
+
+  #assertFollows(header: FrameHeader): void {
+    if (header.format > LOG_FORMAT)
+      throw new AetherError(
+        'data-format-newer',
+        `the consensus log has format ${header.format}, this node reads up to ${LOG_FORMAT}`,
+        'Start the newer version that wrote it.',
+      )
+    // The oldest kept frame follows one that was dropped; only the very first can be checked against something known.
+    const known = this.#identity !== undefined || header.sequence === 0
+    if (!known && this.#damage === undefined) return
+    if (header.sequence !== this.#sequence || compareBytes(header.previous, this.#hash) !== 0) {
+      const at = this.#damage ?? { segment: header.segment, offset: header.offset }
+      throw damaged(`segment ${at.segment} is damaged at byte ${at.offset}`)
+    }
+  }
+
+  #damaged(): boolean {
+    const segment = this.#segments[this.#index] as number
+    this.#damage ??= { segment, offset: this.#position }
+    this.#searching = true
+    // The damaged frame's own header may be intact; only what follows it counts.
+    this.#position++
+    this.#buffer = this.#buffer.subarray(1)
+    return true
+  }
+
+  #search(): boolean {
+    for (let at = findMagic(this.#buffer, 0); at !== -1; at = findMagic(this.#buffer, at + 1)) {
+      const header = decodeHeader(this.#buffer.subarray(at))
+      if (header !== undefined && this.#isHere(header, this.#position + at))
+        throw damaged(
+          `segment ${this.#damage?.segment} is damaged at byte ${this.#damage?.offset}, before intact frames`,
+        )
+    }
+    const kept = Math.min(this.#buffer.length, HEADER_BYTES - 1)
+    this.#position += this.#buffer.length - kept
+    this.#buffer = this.#buffer.slice(this.#buffer.length - kept)
+    return false
+  }
+}
+
+/** Where a log ends and what of it is on disk. */
+export type LogTail = {
+  /** Undefined when the log holds no frame yet. */
+  readonly identity: Uint8Array | undefined
+  /** Segments with intact frames, ascending, each with the highest slot of its records (-1 without records). */
+  readonly segments: readonly SegmentSlots[]
+  /** Files after them in which nothing was ever promised. */
+  readonly torn: readonly number[]
+  readonly floor: number
+  /** The number of the next frame. */
+  readonly sequence: number
+  /** The hash of the last frame. */
+  readonly hash: Uint8Array
+}
+
+export type SegmentSlots = { readonly segment: number; readonly slotMax: number }
+
+const EMPTY = new Uint8Array()
+
+function damaged(what: string): AetherError {
+  return new AetherError(
+    'data-damaged',
+    `consensus log: ${what}`,
+    'This node must not vote again: remove it from the cluster, empty its data directory and add it as a new member. ' +
+      'The log is kept as it is; nothing else has to be done while the other members are a majority.',
+  )
+}

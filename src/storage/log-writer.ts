@@ -1,0 +1,226 @@
+/**
+ * Appends to a consensus log: decides what is written where, and what may be called durable when. Pure; `log.disk.ts` and the
+ * simulator run the disk actions it asks for, one list at a time.
+ *
+ * Rule 1  One frame is in flight; what is appended meanwhile goes into the next one (group commit).
+ * Rule 2  `appended` is said after the sync that covers the frame, never before.
+ * Rule 3  A failed write or sync is final: nothing is said to be appended any more, since the kernel may have dropped the pages it
+ *         could not write and a second sync would succeed without them.
+ * Rule 4  A full disk refuses the frame in flight and everything queued behind it, in order; the next append begins at the same
+ *         place.
+ * Rule 5  Every start syncs what it found and begins a new segment. What was found may never have been synced, and the new
+ *         segment's first frame is what makes its later loss visible.
+ * Rule 6  A segment is removed after a durable frame has raised the floor, oldest first, each removal durable before the next:
+ *         so a gap is always damage.
+ */
+import { assert, unreachable } from '../base/assert.ts'
+import {
+  encodeFrame,
+  FRAME_PAYLOAD_BYTES_MAX,
+  type FramePlace,
+  frameHash,
+  type LogRecord,
+  RECORD_OVERHEAD_BYTES,
+} from './log-frame.ts'
+import type { LogTail } from './log-scan.ts'
+
+export class LogWriter {
+  readonly #segmentBytes: number
+  readonly #slotMax = new Map<number, number>()
+  #place: FramePlace
+  #queue: Append[] = []
+  #flight: Flight | undefined
+  #dropBelow = 0
+  #stopped = false
+  /** `identity` is stamped into a log that has none yet. */
+  constructor(tail: LogTail, options: { identity: Uint8Array; segmentBytes: number }) {
+    this.#segmentBytes = options.segmentBytes
+    for (const { segment, slotMax } of tail.segments) this.#slotMax.set(segment, slotMax)
+    const last = tail.segments.at(-1)?.segment
+    this.#place = {
+      identity: tail.identity ?? options.identity,
+      segment: last ?? -1,
+      // Full, so that the first frame begins a new segment (Rule 5).
+      offset: Number.POSITIVE_INFINITY,
+      floor: tail.floor,
+      sequence: tail.sequence,
+      previous: tail.hash,
+    }
+  }
+
+  /** 16 bytes that name this log. */
+  get identity(): Uint8Array {
+    return this.#place.identity
+  }
+
+  /** Consumes one input. At most one `run` is outstanding; it is answered by exactly one `ran` or `failed`. */
+  step(input: LogInput): readonly LogEffect[] {
+    if (this.#stopped) return []
+    switch (input.kind) {
+      case 'open':
+        return this.#open()
+      case 'append':
+        this.#queue.push(input)
+        return this.#begin()
+      case 'drop-below':
+        this.#dropBelow = Math.max(this.#dropBelow, input.slot)
+        return this.#begin()
+      case 'ran':
+        return this.#ran()
+      case 'failed':
+        return this.#failed(input.cause)
+      default:
+        return unreachable(input)
+    }
+  }
+
+  #open(): readonly LogEffect[] {
+    assert(this.#flight === undefined, 'a log is opened once, before anything is appended')
+    const found = this.#place.segment
+    const frame = this.#frameFlight([])
+    const actions =
+      found < 0 ? frame.actions : [{ kind: 'sync', segment: found } as const, ...frame.actions]
+    this.#flight = { ...frame, actions }
+    return [{ kind: 'run', actions }]
+  }
+
+  #begin(): readonly LogEffect[] {
+    if (this.#flight !== undefined) return []
+    const removable = this.#removable()
+    if (removable.length > 0) {
+      for (const segment of removable) this.#slotMax.delete(segment)
+      const actions = removable.flatMap(removal)
+      this.#flight = { actions, appends: [], slotMax: -1 }
+    } else if (this.#queue.length > 0 || this.#floor() > this.#place.floor) {
+      this.#flight = this.#frameFlight(this.#takeQueue())
+    } else return []
+    return [{ kind: 'run', actions: this.#flight.actions }]
+  }
+
+  #ran(): readonly LogEffect[] {
+    const flight = this.#flight
+    assert(flight !== undefined, 'a disk action ended that was not asked for')
+    this.#flight = undefined
+    if (flight.next !== undefined) {
+      this.#place = flight.next
+      const before = this.#slotMax.get(this.#place.segment) ?? -1
+      this.#slotMax.set(this.#place.segment, Math.max(before, flight.slotMax))
+    }
+    const appended = flight.appends.map(({ token }) => ({ kind: 'appended', token }) as const)
+    return [...appended, ...this.#begin()]
+  }
+
+  #failed(cause: 'no-space' | 'broken'): readonly LogEffect[] {
+    const flight = this.#flight
+    assert(flight !== undefined, 'a disk action failed that was not asked for')
+    this.#flight = undefined
+    if (cause === 'broken') {
+      this.#stopped = true
+      return [{ kind: 'stopped' }]
+    }
+    const refused = [...flight.appends, ...this.#queue]
+    this.#queue = []
+    return refused.map(({ token }) => ({ kind: 'refused', token }))
+  }
+
+  #takeQueue(): Append[] {
+    let bytes = 0
+    let count = 0
+    for (const { records } of this.#queue) {
+      for (const record of records) bytes += record.bytes.length + RECORD_OVERHEAD_BYTES
+      if (bytes > FRAME_PAYLOAD_BYTES_MAX) break
+      count++
+    }
+    assert(count > 0 || this.#queue.length === 0, 'an append is larger than a frame may be')
+    return this.#queue.splice(0, count)
+  }
+
+  #frameFlight(appends: Append[]): Flight {
+    const records = appends.flatMap((append) => append.records)
+    const rotates = this.#place.offset >= this.#segmentBytes
+    const place: FramePlace = {
+      ...this.#place,
+      segment: this.#place.segment + (rotates ? 1 : 0),
+      offset: rotates ? 0 : this.#place.offset,
+      floor: this.#floor(),
+    }
+    const { segment, offset } = place
+    const bytes = encodeFrame(place, records)
+    const write: LogAction[] = [
+      { kind: 'write', segment, offset, bytes },
+      { kind: 'sync', segment },
+    ]
+    return {
+      actions: rotates
+        ? [{ kind: 'create', segment }, ...write, { kind: 'sync-directory' }]
+        : write,
+      appends,
+      slotMax: records.reduce((max, record) => Math.max(max, record.slot), -1),
+      next: {
+        ...place,
+        offset: offset + bytes.length,
+        sequence: place.sequence + 1,
+        previous: frameHash(bytes),
+      },
+    }
+  }
+
+  /** The floor that `dropBelow` allows: the first segment, or the current one, with a record that is still needed. */
+  #floor(): number {
+    let floor = this.#place.floor
+    while (floor < this.#place.segment && (this.#slotMax.get(floor) ?? -1) < this.#dropBelow)
+      floor++
+    return floor
+  }
+
+  #removable(): readonly number[] {
+    return [...this.#slotMax.keys()].filter((segment) => segment < this.#place.floor)
+  }
+}
+
+export type LogInput =
+  /** First of all, once. */
+  | { readonly kind: 'open' }
+  /** `records` become durable together; at most `FRAME_PAYLOAD_BYTES_MAX` with their overhead. Ownership passes to the log. */
+  | { readonly kind: 'append'; readonly records: readonly LogRecord[]; readonly token: number }
+  /** No record of a lower slot is needed any more. Never goes back. */
+  | { readonly kind: 'drop-below'; readonly slot: number }
+  | { readonly kind: 'ran' }
+  | { readonly kind: 'failed'; readonly cause: 'no-space' | 'broken' }
+
+export type LogEffect =
+  /** Do these in order, stop at the first that fails. The first list ends the opening. */
+  | { readonly kind: 'run'; readonly actions: readonly LogAction[] }
+  /** Durable. Said in the order of the appends. */
+  | { readonly kind: 'appended'; readonly token: number }
+  /** Not written, the disk is full; may be appended again, in the same order. */
+  | { readonly kind: 'refused'; readonly token: number }
+  /** The node has to stop. Nothing follows. */
+  | { readonly kind: 'stopped' }
+
+export type LogAction =
+  /** An empty file of this name, whatever it held before. */
+  | { readonly kind: 'create'; readonly segment: number }
+  | {
+      readonly kind: 'write'
+      readonly segment: number
+      readonly offset: number
+      readonly bytes: Uint8Array
+    }
+  | { readonly kind: 'sync'; readonly segment: number }
+  | { readonly kind: 'remove'; readonly segment: number }
+  | { readonly kind: 'sync-directory' }
+
+type Append = Extract<LogInput, { kind: 'append' }>
+
+type Flight = {
+  readonly actions: readonly LogAction[]
+  readonly appends: readonly Append[]
+  readonly slotMax: number
+  /** Where the log ends when this has run; absent when nothing is written. */
+  readonly next?: FramePlace
+}
+
+function removal(segment: number): LogAction[] {
+  return [{ kind: 'remove', segment }, { kind: 'sync-directory' }]
+}
