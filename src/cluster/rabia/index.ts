@@ -1,0 +1,8 @@
+export type * from './ballot.ts'
+export * from './batch.ts'
+export type * from './effect.ts'
+export * from './electorate.ts'
+export type * from './machine.ts'
+export type * from './message.ts'
+export * from './rabia.ts'
+export * from './record.ts'
