@@ -1,5 +1,5 @@
 /**
- * The consensus log's unit on disk: a frame holds all records of one group commit and becomes durable with one sync.
+ * The consensus log's unit on disk: a frame holds all entries of one group commit and becomes durable with one sync.
  *
  * Rule 1  A frame names its own place (log identity, segment, offset), so bytes left over from another file, another log or a
  *         misdirected write are never taken for a frame.
@@ -9,7 +9,7 @@
 import { crc32, sha256 } from '../base/hash.ts'
 
 /** One entry of the log. `slot` is what old segments are dropped by; the bytes are the writer's own. */
-export type LogRecord = { readonly slot: number; readonly bytes: Uint8Array }
+export type LogEntry = { readonly slot: number; readonly bytes: Uint8Array }
 
 /** Where a frame stands and what it follows. */
 export type FramePlace = {
@@ -36,29 +36,29 @@ export const LOG_FORMAT = 1
 
 export const IDENTITY_BYTES = 16
 
-/** Records of one frame: a torn frame of this size costs one read of it at start, and a node buffers no more. */
+/** Entries of one frame: a torn frame of this size costs one read of it at start, and a node buffers no more. */
 export const FRAME_PAYLOAD_BYTES_MAX = 8 * 1_024 * 1_024
 
 export const HEADER_BYTES = 88
 
-/** A record's slot and length before its bytes. */
-export const RECORD_OVERHEAD_BYTES = 12
+/** A entry's slot and length before its bytes. */
+export const ENTRY_OVERHEAD_BYTES = 12
 
 /** What the first frame of a log follows. */
 export const GENESIS_HASH = new Uint8Array(32)
 
-/** The bytes of one frame: header, then each record as slot (u64), length (u32), bytes; all big-endian. */
-export function encodeFrame(place: FramePlace, records: readonly LogRecord[]): Uint8Array {
+/** The bytes of one frame: header, then each entry as slot (u64), length (u32), bytes; all big-endian. */
+export function encodeFrame(place: FramePlace, entries: readonly LogEntry[]): Uint8Array {
   let payloadBytes = 0
-  for (const record of records) payloadBytes += RECORD_OVERHEAD_BYTES + record.bytes.length
+  for (const entry of entries) payloadBytes += ENTRY_OVERHEAD_BYTES + entry.bytes.length
   const frame = new Uint8Array(HEADER_BYTES + payloadBytes)
   const view = new DataView(frame.buffer)
   let at = HEADER_BYTES
-  for (const { slot, bytes } of records) {
+  for (const { slot, bytes } of entries) {
     view.setBigUint64(at, BigInt(slot))
     view.setUint32(at + 8, bytes.length)
-    frame.set(bytes, at + RECORD_OVERHEAD_BYTES)
-    at += RECORD_OVERHEAD_BYTES + bytes.length
+    frame.set(bytes, at + ENTRY_OVERHEAD_BYTES)
+    at += ENTRY_OVERHEAD_BYTES + bytes.length
   }
   view.setUint32(0, MAGIC)
   view.setUint32(8, LOG_FORMAT)
@@ -93,18 +93,18 @@ export function decodeHeader(bytes: Uint8Array): FrameHeader | undefined {
   }
 }
 
-/** The records of a payload whose CRC has been checked; their bytes are views of it. */
-export function decodeRecords(payload: Uint8Array): readonly LogRecord[] {
+/** The entries of a payload whose CRC has been checked; their bytes are views of it. */
+export function decodeEntries(payload: Uint8Array): readonly LogEntry[] {
   const view = new DataView(payload.buffer, payload.byteOffset, payload.length)
-  const records: LogRecord[] = []
+  const entries: LogEntry[] = []
   let at = 0
   while (at < payload.length) {
-    const start = at + RECORD_OVERHEAD_BYTES
+    const start = at + ENTRY_OVERHEAD_BYTES
     const end = start + view.getUint32(at + 8)
-    records.push({ slot: Number(view.getBigUint64(at)), bytes: payload.subarray(start, end) })
+    entries.push({ slot: Number(view.getBigUint64(at)), bytes: payload.subarray(start, end) })
     at = end
   }
-  return records
+  return entries
 }
 
 /** Where the next frame header could begin in `bytes` at or after `from`; -1 when nowhere. */

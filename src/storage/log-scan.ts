@@ -11,20 +11,20 @@ import { compareBytes, concat } from '../base/bytes.ts'
 import { AetherError } from '../base/fault.ts'
 import { crc32 } from '../base/hash.ts'
 import {
+  decodeEntries,
   decodeHeader,
-  decodeRecords,
   type FrameHeader,
   findMagic,
   frameHash,
   GENESIS_HASH,
   HEADER_BYTES,
   LOG_FORMAT,
-  type LogRecord,
+  type LogEntry,
 } from './log-frame.ts'
 
 export class LogScan {
   readonly #segments: readonly number[]
-  readonly #onRecord: (record: LogRecord) => void
+  readonly #onEntry: (entry: LogEntry) => void
   readonly #slotMax = new Map<number, number>()
   #index = 0
   #position = 0
@@ -36,10 +36,10 @@ export class LogScan {
   #sequence = 0
   #hash: Uint8Array = GENESIS_HASH
 
-  /** `segments` are the numbers of all files there are, in any order. `onRecord` must not keep the bytes it is shown. */
-  constructor(segments: readonly number[], onRecord: (record: LogRecord) => void) {
+  /** `segments` are the numbers of all files there are, in any order. `onEntry` must not keep the bytes it is shown. */
+  constructor(segments: readonly number[], onEntry: (entry: LogEntry) => void) {
     this.#segments = segments.toSorted((a, b) => a - b)
-    this.#onRecord = onRecord
+    this.#onEntry = onEntry
     for (const [i, segment] of this.#segments.entries())
       if (i > 0 && segment !== (this.#segments[i - 1] as number) + 1)
         throw damaged(`segment ${segment - 1} is missing`)
@@ -106,9 +106,9 @@ export class LogScan {
 
   #accept(header: FrameHeader, frame: Uint8Array, payload: Uint8Array): void {
     let slotMax = this.#slotMax.get(header.segment) ?? -1
-    for (const record of decodeRecords(payload)) {
-      slotMax = Math.max(slotMax, record.slot)
-      this.#onRecord(record)
+    for (const entry of decodeEntries(payload)) {
+      slotMax = Math.max(slotMax, entry.slot)
+      this.#onEntry(entry)
     }
     this.#slotMax.set(header.segment, slotMax)
     this.#identity = header.identity
@@ -170,7 +170,7 @@ export class LogScan {
 export type LogTail = {
   /** Undefined when the log holds no frame yet. */
   readonly identity: Uint8Array | undefined
-  /** Segments with intact frames, ascending, each with the highest slot of its records (-1 without records). */
+  /** Segments with intact frames, ascending, each with the highest slot of its entries (-1 without entries). */
   readonly segments: readonly SegmentSlots[]
   /** Files after them in which nothing was ever promised. */
   readonly torn: readonly number[]

@@ -6,8 +6,8 @@
  * Rule 2  `appended` is said after the sync that covers the frame, never before.
  * Rule 3  A failed write or sync is final: nothing is said to be appended any more, since the kernel may have dropped the pages it
  *         could not write and a second sync would succeed without them.
- * Rule 4  A full disk refuses the frame in flight and everything queued behind it, in order; the next append begins at the same
- *         place.
+ * Rule 4  A full disk refuses the frame in flight and everything behind it, in order, until the first refused token is appended
+ *         again; that frame begins at the same place.
  * Rule 5  Every start syncs what it found and begins a new segment. What was found may never have been synced, and the new
  *         segment's first frame is what makes its later loss visible.
  * Rule 6  A segment is removed after a durable frame has raised the floor, oldest first, each removal durable before the next:
@@ -15,12 +15,12 @@
  */
 import { assert, unreachable } from '../base/assert.ts'
 import {
+  ENTRY_OVERHEAD_BYTES,
   encodeFrame,
   FRAME_PAYLOAD_BYTES_MAX,
   type FramePlace,
   frameHash,
-  type LogRecord,
-  RECORD_OVERHEAD_BYTES,
+  type LogEntry,
 } from './log-frame.ts'
 import type { LogTail } from './log-scan.ts'
 
@@ -31,6 +31,8 @@ export class LogWriter {
   #queue: Append[] = []
   #flight: Flight | undefined
   #dropBelow = 0
+  /** The first token that was refused and has not come again. */
+  #refused: number | undefined
   #stopped = false
   /** `identity` is stamped into a log that has none yet. */
   constructor(tail: LogTail, options: { identity: Uint8Array; segmentBytes: number }) {
@@ -60,8 +62,7 @@ export class LogWriter {
       case 'open':
         return this.#open()
       case 'append':
-        this.#queue.push(input)
-        return this.#begin()
+        return this.#append(input)
       case 'drop-below':
         this.#dropBelow = Math.max(this.#dropBelow, input.slot)
         return this.#begin()
@@ -82,6 +83,15 @@ export class LogWriter {
       found < 0 ? frame.actions : [{ kind: 'sync', segment: found } as const, ...frame.actions]
     this.#flight = { ...frame, actions }
     return [{ kind: 'run', actions }]
+  }
+
+  #append(append: Append): readonly LogEffect[] {
+    // Its writer has not heard of the refusal yet: taking this one would put it before what was refused.
+    if (this.#refused !== undefined && append.token !== this.#refused)
+      return [{ kind: 'refused', token: append.token }]
+    this.#refused = undefined
+    this.#queue.push(append)
+    return this.#begin()
   }
 
   #begin(): readonly LogEffect[] {
@@ -120,14 +130,15 @@ export class LogWriter {
     }
     const refused = [...flight.appends, ...this.#queue]
     this.#queue = []
+    this.#refused = refused[0]?.token
     return refused.map(({ token }) => ({ kind: 'refused', token }))
   }
 
   #takeQueue(): Append[] {
     let bytes = 0
     let count = 0
-    for (const { records } of this.#queue) {
-      for (const record of records) bytes += record.bytes.length + RECORD_OVERHEAD_BYTES
+    for (const { entries } of this.#queue) {
+      for (const entry of entries) bytes += entry.bytes.length + ENTRY_OVERHEAD_BYTES
       if (bytes > FRAME_PAYLOAD_BYTES_MAX) break
       count++
     }
@@ -136,7 +147,7 @@ export class LogWriter {
   }
 
   #frameFlight(appends: Append[]): Flight {
-    const records = appends.flatMap((append) => append.records)
+    const entries = appends.flatMap((append) => append.entries)
     const rotates = this.#place.offset >= this.#segmentBytes
     const place: FramePlace = {
       ...this.#place,
@@ -145,7 +156,7 @@ export class LogWriter {
       floor: this.#floor(),
     }
     const { segment, offset } = place
-    const bytes = encodeFrame(place, records)
+    const bytes = encodeFrame(place, entries)
     const write: LogAction[] = [
       { kind: 'write', segment, offset, bytes },
       { kind: 'sync', segment },
@@ -155,7 +166,7 @@ export class LogWriter {
         ? [{ kind: 'create', segment }, ...write, { kind: 'sync-directory' }]
         : write,
       appends,
-      slotMax: records.reduce((max, record) => Math.max(max, record.slot), -1),
+      slotMax: entries.reduce((max, entry) => Math.max(max, entry.slot), -1),
       next: {
         ...place,
         offset: offset + bytes.length,
@@ -165,7 +176,7 @@ export class LogWriter {
     }
   }
 
-  /** The floor that `dropBelow` allows: the first segment, or the current one, with a record that is still needed. */
+  /** The floor that `dropBelow` allows: the first segment, or the current one, with a entry that is still needed. */
   #floor(): number {
     let floor = this.#place.floor
     while (floor < this.#place.segment && (this.#slotMax.get(floor) ?? -1) < this.#dropBelow)
@@ -181,9 +192,12 @@ export class LogWriter {
 export type LogInput =
   /** First of all, once. */
   | { readonly kind: 'open' }
-  /** `records` become durable together; at most `FRAME_PAYLOAD_BYTES_MAX` with their overhead. Ownership passes to the log. */
-  | { readonly kind: 'append'; readonly records: readonly LogRecord[]; readonly token: number }
-  /** No record of a lower slot is needed any more. Never goes back. */
+  /**
+   * `entries` become durable together; at most `FRAME_PAYLOAD_BYTES_MAX` with their overhead. Ownership passes to the log.
+   * Every append has a token of its own; only a refused one may come again.
+   */
+  | { readonly kind: 'append'; readonly entries: readonly LogEntry[]; readonly token: number }
+  /** No entry of a lower slot is needed any more. Never goes back. */
   | { readonly kind: 'drop-below'; readonly slot: number }
   | { readonly kind: 'ran' }
   | { readonly kind: 'failed'; readonly cause: 'no-space' | 'broken' }
