@@ -1,0 +1,113 @@
+const SECTOR_BYTES = 4_096
+
+/** A file: what readers see, and what is durable of it. */
+export class File {
+  #current = new Uint8Array(0)
+  #durable: Uint8Array = new Uint8Array(0)
+  readonly #dirtySectors = new Set<number>()
+  sizeBytes = 0
+
+  read(into: Uint8Array, position: number): number {
+    const piece = this.#current.subarray(position, Math.min(this.sizeBytes, position + into.length))
+    into.set(piece)
+    return piece.length
+  }
+
+  write(bytes: Uint8Array, position: number): void {
+    const end = position + bytes.length
+    if (end > this.#current.length) {
+      const larger = new Uint8Array(Math.max(end, this.#current.length * 2))
+      larger.set(this.#current)
+      this.#current = larger
+    }
+    this.#current.set(bytes, position)
+    this.sizeBytes = Math.max(this.sizeBytes, end)
+    const last = Math.floor((end - 1) / SECTOR_BYTES)
+    for (let s = Math.floor(position / SECTOR_BYTES); s <= last; s++) this.#dirtySectors.add(s)
+  }
+
+  sync(): void {
+    this.#durable = this.#current.slice(0, this.sizeBytes)
+    this.#dirtySectors.clear()
+  }
+
+  /** The file after power loss: its length and each unsynced sector are old, new or something else. */
+  surviving(random: () => number): File {
+    const file = new File()
+    const size = this.#survivingSize(random)
+    const bytes = new Uint8Array(size)
+    bytes.set(this.#durable.subarray(0, size))
+    for (const sector of this.#dirtySectors) {
+      const start = sector * SECTOR_BYTES
+      const end = Math.min(start + SECTOR_BYTES, size)
+      const fate = random()
+      if (start >= size || fate < 1 / 3) continue
+      if (fate < 2 / 3) bytes.set(this.#current.subarray(start, end), start)
+      else for (let i = start; i < end; i++) bytes[i] = random() * 256
+    }
+    if (size > 0) file.write(bytes, 0)
+    file.sync()
+    return file
+  }
+
+  #survivingSize(random: () => number): number {
+    const fate = random()
+    if (fate < 1 / 3) return this.#durable.length
+    if (fate < 2 / 3) return this.sizeBytes
+    const difference = this.sizeBytes - this.#durable.length
+    return this.#durable.length + Math.floor(random() * difference)
+  }
+}
+
+export type Entry = File | Directory
+
+/** A directory: its names as readers see them, and every state of a name that power loss may bring back. */
+export class Directory {
+  readonly entries = new Map<string, Entry>()
+  /** For names changed since the last sync: the durable state first, then each later one. */
+  readonly #history = new Map<string, (Entry | undefined)[]>()
+
+  set(name: string, entry: Entry | undefined): void {
+    const states = this.#history.get(name) ?? [this.entries.get(name)]
+    this.#history.set(name, [...states, entry])
+    if (entry === undefined) this.entries.delete(name)
+    else this.entries.set(name, entry)
+  }
+
+  sync(): void {
+    this.#history.clear()
+  }
+
+  sizeBytes(): number {
+    let sum = 0
+    for (const entry of this.entries.values()) {
+      sum += entry instanceof File ? entry.sizeBytes : entry.sizeBytes()
+    }
+    return sum
+  }
+
+  /** The directory after power loss. `copies` keeps a file that has two names one file. */
+  surviving(random: () => number, copies: Map<File, File>): Directory {
+    const copy = new Directory()
+    for (const name of new Set([...this.entries.keys(), ...this.#history.keys()])) {
+      const states = this.#history.get(name) ?? [this.entries.get(name)]
+      const entry = states[Math.floor(random() * states.length)]
+      if (entry instanceof Directory) copy.entries.set(name, entry.surviving(random, copies))
+      else if (entry !== undefined) {
+        const file = copies.get(entry) ?? entry.surviving(random)
+        copies.set(entry, file)
+        copy.entries.set(name, file)
+      }
+    }
+    return copy
+  }
+}
+
+export function directory(): Directory {
+  return new Directory()
+}
+
+/** The whole tree after power loss. */
+export function survivingTree(root: Directory, random: () => number): Directory {
+  return root.surviving(random, new Map())
+}
