@@ -5,6 +5,8 @@
  *         misdirected write are never taken for a frame.
  * Rule 2  A frame carries the hash of the frame before it: a frame that vanished, or was replaced, is noticed by its successor.
  * Rule 3  The header has its own CRC, so a damaged length is known before anything of that length is read.
+ * Rule 4  A frame begins at a multiple of the sector size and is padded to one: no sector that holds a durable frame is ever
+ *         written again, so a write torn by power loss cannot hurt what was promised before.
  */
 import { crc32, sha256 } from '../base/hash.ts'
 
@@ -41,17 +43,20 @@ export const FRAME_PAYLOAD_BYTES_MAX = 8 * 1_024 * 1_024
 
 export const HEADER_BYTES = 88
 
+/** What disks and file systems write as one piece. */
+export const SECTOR_BYTES = 4_096
+
 /** A entry's slot and length before its bytes. */
 export const ENTRY_OVERHEAD_BYTES = 12
 
 /** What the first frame of a log follows. */
 export const GENESIS_HASH = new Uint8Array(32)
 
-/** The bytes of one frame: header, then each entry as slot (u64), length (u32), bytes; all big-endian. */
+/** The bytes of one frame: header, then each entry as slot (u64), length (u32), bytes; all big-endian; then zeros. */
 export function encodeFrame(place: FramePlace, entries: readonly LogEntry[]): Uint8Array {
   let payloadBytes = 0
   for (const entry of entries) payloadBytes += ENTRY_OVERHEAD_BYTES + entry.bytes.length
-  const frame = new Uint8Array(HEADER_BYTES + payloadBytes)
+  const frame = new Uint8Array(frameBytes(payloadBytes))
   const view = new DataView(frame.buffer)
   let at = HEADER_BYTES
   for (const { slot, bytes } of entries) {
@@ -67,7 +72,7 @@ export function encodeFrame(place: FramePlace, entries: readonly LogEntry[]): Ui
   view.setUint32(20, place.floor)
   view.setBigUint64(24, BigInt(place.sequence))
   view.setUint32(32, payloadBytes)
-  view.setUint32(36, crc32(frame.subarray(HEADER_BYTES)))
+  view.setUint32(36, crc32(frame.subarray(HEADER_BYTES, HEADER_BYTES + payloadBytes)))
   frame.set(place.identity, 40)
   frame.set(place.previous, 56)
   view.setUint32(4, crc32(frame.subarray(8, HEADER_BYTES)))
@@ -107,11 +112,9 @@ export function decodeEntries(payload: Uint8Array): readonly LogEntry[] {
   return entries
 }
 
-/** Where the next frame header could begin in `bytes` at or after `from`; -1 when nowhere. */
-export function findMagic(bytes: Uint8Array, from: number): number {
-  for (let at = bytes.indexOf(MAGIC_BYTE, from); at !== -1; at = bytes.indexOf(MAGIC_BYTE, at + 1))
-    if (at + HEADER_BYTES <= bytes.length && magicAt(bytes, at)) return at
-  return -1
+/** What a frame with that payload takes of its segment. */
+export function frameBytes(payloadBytes: number): number {
+  return Math.ceil((HEADER_BYTES + payloadBytes) / SECTOR_BYTES) * SECTOR_BYTES
 }
 
 /** What the next frame calls `previous`. */
@@ -121,8 +124,3 @@ export function frameHash(frame: Uint8Array): Uint8Array {
 
 /** "ALog". */
 const MAGIC = 0x41_4c_6f_67
-const MAGIC_BYTE = 0x41
-
-function magicAt(bytes: Uint8Array, at: number): boolean {
-  return bytes[at + 1] === 0x4c && bytes[at + 2] === 0x6f && bytes[at + 3] === 0x67
-}

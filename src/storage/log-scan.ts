@@ -14,12 +14,13 @@ import {
   decodeEntries,
   decodeHeader,
   type FrameHeader,
-  findMagic,
+  frameBytes,
   frameHash,
   GENESIS_HASH,
   HEADER_BYTES,
   LOG_FORMAT,
   type LogEntry,
+  SECTOR_BYTES,
 } from './log-frame.ts'
 
 export class LogScan {
@@ -63,16 +64,11 @@ export class LogScan {
   /** The end of the log, once `next` has returned undefined. */
   finish(): LogTail {
     const first = this.#segments[0]
-    const written = [...this.#slotMax.keys()]
     if (first !== undefined && first > this.#floor)
       throw damaged(`segment ${this.#floor} is missing`)
     return {
       identity: this.#identity,
-      segments: written.map((segment) => ({
-        segment,
-        slotMax: this.#slotMax.get(segment) as number,
-      })),
-      torn: this.#segments.slice(written.length),
+      segments: [...this.#slotMax].map(([segment, slotMax]) => ({ segment, slotMax })),
       floor: this.#floor,
       sequence: this.#sequence,
       hash: this.#hash,
@@ -90,17 +86,16 @@ export class LogScan {
   #takeFrame(): boolean {
     if (this.#buffer.length < HEADER_BYTES) return false
     const header = decodeHeader(this.#buffer)
-    if (header === undefined || !this.#isHere(header, this.#position)) return this.#damaged()
+    if (header === undefined || !this.#isHere(header)) return this.#damaged()
     this.#assertFollows(header)
     this.#damage = undefined
-    const frameBytes = HEADER_BYTES + header.payloadBytes
-    if (this.#buffer.length < frameBytes) return false
-    const frame = this.#buffer.subarray(0, frameBytes)
-    const payload = frame.subarray(HEADER_BYTES)
+    const sizeBytes = frameBytes(header.payloadBytes)
+    if (this.#buffer.length < sizeBytes) return false
+    const frame = this.#buffer.subarray(0, sizeBytes)
+    const payload = frame.subarray(HEADER_BYTES, HEADER_BYTES + header.payloadBytes)
     if (crc32(payload) !== header.payloadCrc) return this.#damaged()
     this.#accept(header, frame, payload)
-    this.#buffer = this.#buffer.subarray(frameBytes)
-    this.#position += frameBytes
+    this.#skip(sizeBytes)
     return true
   }
 
@@ -117,10 +112,10 @@ export class LogScan {
     this.#hash = frameHash(frame)
   }
 
-  #isHere(header: FrameHeader, offset: number): boolean {
+  #isHere(header: FrameHeader): boolean {
     return (
       header.segment === this.#segments[this.#index] &&
-      header.offset === offset &&
+      header.offset === this.#position &&
       (this.#identity === undefined || compareBytes(header.identity, this.#identity) === 0)
     )
   }
@@ -132,9 +127,8 @@ export class LogScan {
         `the consensus log has format ${header.format}, this node reads up to ${LOG_FORMAT}`,
         'Start the newer version that wrote it.',
       )
-    // The oldest kept frame follows one that was dropped; only the very first can be checked against something known.
-    const known = this.#identity !== undefined || header.sequence === 0
-    if (!known && this.#damage === undefined) return
+    // What the oldest kept frame follows was dropped, unless it is the very first.
+    if (this.#index === 0 && this.#position === 0 && header.sequence > 0) return
     if (header.sequence !== this.#sequence || compareBytes(header.previous, this.#hash) !== 0) {
       const at = this.#damage ?? { segment: header.segment, offset: header.offset }
       throw damaged(`segment ${at.segment} is damaged at byte ${at.offset}`)
@@ -146,23 +140,25 @@ export class LogScan {
     this.#damage ??= { segment, offset: this.#position }
     this.#searching = true
     // The damaged frame's own header may be intact; only what follows it counts.
-    this.#position++
-    this.#buffer = this.#buffer.subarray(1)
+    this.#skip(Math.min(SECTOR_BYTES, this.#buffer.length))
     return true
   }
 
   #search(): boolean {
-    for (let at = findMagic(this.#buffer, 0); at !== -1; at = findMagic(this.#buffer, at + 1)) {
-      const header = decodeHeader(this.#buffer.subarray(at))
-      if (header !== undefined && this.#isHere(header, this.#position + at))
-        throw damaged(
-          `segment ${this.#damage?.segment} is damaged at byte ${this.#damage?.offset}, before intact frames`,
-        )
-    }
-    const kept = Math.min(this.#buffer.length, HEADER_BYTES - 1)
-    this.#position += this.#buffer.length - kept
-    this.#buffer = this.#buffer.slice(this.#buffer.length - kept)
-    return false
+    if (this.#buffer.length < HEADER_BYTES) return false
+    const header = decodeHeader(this.#buffer)
+    if (header !== undefined && this.#isHere(header))
+      throw damaged(
+        `segment ${this.#damage?.segment} is damaged at byte ${this.#damage?.offset}, before intact frames`,
+      )
+    if (this.#buffer.length < SECTOR_BYTES) return false
+    this.#skip(SECTOR_BYTES)
+    return true
+  }
+
+  #skip(sizeBytes: number): void {
+    this.#position += sizeBytes
+    this.#buffer = this.#buffer.subarray(sizeBytes)
   }
 }
 
@@ -172,8 +168,6 @@ export type LogTail = {
   readonly identity: Uint8Array | undefined
   /** Segments with intact frames, ascending, each with the highest slot of its entries (-1 without entries). */
   readonly segments: readonly SegmentSlots[]
-  /** Files after them in which nothing was ever promised. */
-  readonly torn: readonly number[]
   readonly floor: number
   /** The number of the next frame. */
   readonly sequence: number

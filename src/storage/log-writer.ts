@@ -8,7 +8,7 @@
  *         could not write and a second sync would succeed without them.
  * Rule 4  A full disk refuses the frame in flight and everything behind it, in order, until the first refused token is appended
  *         again; that frame begins at the same place.
- * Rule 5  Every start syncs what it found and begins a new segment. What was found may never have been synced, and the new
+ * Rule 5  Every start syncs what it found, file and name, and begins a new segment. What was found may never have been synced, and the new
  *         segment's first frame is what makes its later loss visible.
  * Rule 6  A segment is removed after a durable frame has raised the floor, oldest first, each removal durable before the next:
  *         so a gap is always damage.
@@ -79,8 +79,9 @@ export class LogWriter {
     assert(this.#flight === undefined, 'a log is opened once, before anything is appended')
     const found = this.#place.segment
     const frame = this.#frameFlight([])
-    const actions =
-      found < 0 ? frame.actions : [{ kind: 'sync', segment: found } as const, ...frame.actions]
+    const settle: LogAction[] =
+      found < 0 ? [] : [{ kind: 'sync', segment: found }, { kind: 'sync-directory' }]
+    const actions = [...settle, ...frame.actions]
     this.#flight = { ...frame, actions }
     return [{ kind: 'run', actions }]
   }

@@ -31,6 +31,7 @@ export class ConsensusLog {
   readonly #files = new Map<number, DiskFile>()
   #running: Promise<void> = Promise.resolve()
   #fault: AetherError | undefined
+  #isOpen = false
 
   /**
    * Shows every entry to `onEntry` in order (it must not keep the bytes) and resolves when all of them are durable. What was
@@ -46,7 +47,7 @@ export class ConsensusLog {
     const log = new ConsensusLog(disk, options, tail)
     log.#step({ kind: 'open' })
     await log.#running
-    if (log.#fault === undefined) return log
+    if (log.#isOpen) return log
     await log.close()
     throw log.#fault
   }
@@ -83,9 +84,12 @@ export class ConsensusLog {
 
   /** Waits for what is in flight. No call may follow. */
   async close(): Promise<void> {
-    await this.#running
-    for (const file of this.#files.values()) await file.close()
-    this.#files.clear()
+    let waited: Promise<void> | undefined
+    while (waited !== this.#running) {
+      waited = this.#running
+      await waited
+    }
+    await this.#closeFiles()
   }
 
   #step(input: LogInput): void {
@@ -123,13 +127,14 @@ export class ConsensusLog {
       this.#fail(doing, cause)
       return
     }
+    this.#isOpen = true
     this.#step({ kind: 'ran' })
-    // What the step above began is part of what `close` waits for, since it has replaced `#running`.
   }
 
   #fail(doing: LogAction['kind'] | undefined, cause: unknown): void {
     const full = isNoSpace(cause) && (doing === 'create' || doing === 'write')
     if (!full) this.#fault = broken(cause)
+    else if (!this.#isOpen) this.#fault = noSpace(cause)
     this.#step({ kind: 'failed', cause: full ? 'no-space' : 'broken' })
   }
 
@@ -152,10 +157,14 @@ export class ConsensusLog {
 
   async #create(segment: number): Promise<void> {
     const path = this.#path(segment)
-    for (const file of this.#files.values()) await file.close()
-    this.#files.clear()
+    await this.#closeFiles()
     if (await this.#disk.exists(path)) await this.#disk.unlink(path)
     this.#files.set(segment, await this.#disk.open(path, 'create'))
+  }
+
+  async #closeFiles(): Promise<void> {
+    for (const file of this.#files.values()) await file.close()
+    this.#files.clear()
   }
 
   async #sync(segment: number): Promise<void> {
@@ -229,6 +238,15 @@ function broken(cause: unknown): AetherError {
     'disk-failed',
     'the consensus log could not be read, written or synced',
     'Check the disk (kernel log, SMART), then start the node again: it continues from what is durable.',
+    cause,
+  )
+}
+
+function noSpace(cause: unknown): AetherError {
+  return new AetherError(
+    'no-space',
+    'the consensus log cannot be opened: the disk is full',
+    'Free some space and start the node again; nothing is lost.',
     cause,
   )
 }

@@ -3,7 +3,8 @@ const SECTOR_BYTES = 4_096
 /** A file: what readers see, and what is durable of it. */
 export class File {
   #current = new Uint8Array(0)
-  #durable: Uint8Array = new Uint8Array(0)
+  #durable = new Uint8Array(0)
+  #durableBytes = 0
   readonly #dirtySectors = new Set<number>()
   sizeBytes = 0
 
@@ -15,11 +16,7 @@ export class File {
 
   write(bytes: Uint8Array, position: number): void {
     const end = position + bytes.length
-    if (end > this.#current.length) {
-      const larger = new Uint8Array(Math.max(end, this.#current.length * 2))
-      larger.set(this.#current)
-      this.#current = larger
-    }
+    this.#current = grown(this.#current, end)
     this.#current.set(bytes, position)
     this.sizeBytes = Math.max(this.sizeBytes, end)
     const last = Math.floor((end - 1) / SECTOR_BYTES)
@@ -27,7 +24,18 @@ export class File {
   }
 
   sync(): void {
-    this.#durable = this.#current.slice(0, this.sizeBytes)
+    this.#durable = grown(this.#durable, this.sizeBytes)
+    this.#durableBytes = this.sizeBytes
+    for (const sector of this.#dirtySectors) {
+      const start = sector * SECTOR_BYTES
+      const end = Math.min(start + SECTOR_BYTES, this.sizeBytes)
+      this.#durable.set(this.#current.subarray(start, end), start)
+    }
+    this.#dirtySectors.clear()
+  }
+
+  /** A sync that failed: the kernel takes the unsynced sectors for clean, so readers see them and no later sync saves them. */
+  failSync(): void {
     this.#dirtySectors.clear()
   }
 
@@ -36,7 +44,7 @@ export class File {
     const file = new File()
     const size = this.#survivingSize(random)
     const bytes = new Uint8Array(size)
-    bytes.set(this.#durable.subarray(0, size))
+    bytes.set(this.#durable.subarray(0, Math.min(size, this.#durableBytes)))
     for (const sector of this.#dirtySectors) {
       const start = sector * SECTOR_BYTES
       const end = Math.min(start + SECTOR_BYTES, size)
@@ -52,10 +60,10 @@ export class File {
 
   #survivingSize(random: () => number): number {
     const fate = random()
-    if (fate < 1 / 3) return this.#durable.length
+    if (fate < 1 / 3) return this.#durableBytes
     if (fate < 2 / 3) return this.sizeBytes
-    const difference = this.sizeBytes - this.#durable.length
-    return this.#durable.length + Math.floor(random() * difference)
+    const difference = this.sizeBytes - this.#durableBytes
+    return this.#durableBytes + Math.floor(random() * difference)
   }
 }
 
@@ -110,4 +118,11 @@ export function directory(): Directory {
 /** The whole tree after power loss. */
 export function survivingTree(root: Directory, random: () => number): Directory {
   return root.surviving(random, new Map())
+}
+
+function grown(bytes: Uint8Array<ArrayBuffer>, sizeBytes: number): Uint8Array<ArrayBuffer> {
+  if (sizeBytes <= bytes.length) return bytes
+  const larger = new Uint8Array(Math.max(sizeBytes, bytes.length * 2))
+  larger.set(bytes)
+  return larger
 }

@@ -142,9 +142,14 @@ export class DiskTwin implements Disk {
   }
 
   /** Makes something durable, unless the machine stops at it. */
-  async sync(call: DiskCall, promote: () => void): Promise<void> {
+  async sync(call: DiskCall, promote: () => void, fail?: () => void): Promise<void> {
     await this.#pause()
-    this.#options.before?.(call)
+    try {
+      this.#options.before?.(call)
+    } catch (failed) {
+      fail?.()
+      throw failed
+    }
     if (this.#countStep()) await this.#forever()
     if (!this.#options.isSuppressed?.(call)) promote()
     await this.#pause()
@@ -233,7 +238,12 @@ class TwinFile implements DiskFile {
 
   datasync(): Promise<void> {
     this.#assertOpen()
-    return this.#disk.sync({ kind: 'datasync', path: this.#path }, () => this.#file.sync())
+    const call = { kind: 'datasync', path: this.#path } as const
+    return this.#disk.sync(
+      call,
+      () => this.#file.sync(),
+      () => this.#file.failSync(),
+    )
   }
 
   async close(): Promise<void> {

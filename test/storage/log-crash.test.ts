@@ -1,0 +1,196 @@
+/**
+ * The consensus log on a disk that loses and garbles whatever was not synced, stopped at every single step; and the proof that
+ * this suite would notice a missing sync: it fails for each one that is left out.
+ */
+import { expect, test } from 'vitest'
+import { assert } from '../../src/base/assert.ts'
+import type { ConsensusLog } from '../../src/storage/log.disk.ts'
+import type { LogEntry } from '../../src/storage/log-frame.ts'
+import { entry, openLog } from '../conformance/consensus-log.ts'
+import { type DiskCall, DiskTwin, type DiskTwinOptions, failure } from '../twin/disk.ts'
+
+const directory = '/log'
+const SEEDS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]
+/** So that both drops of the first life happen in one segment. */
+const SEGMENT_BYTES = 4 * 4_096
+const NEVER = Number.POSITIVE_INFINITY
+
+/** What the world has been told: these slots are durable, those below `needed` may be gone. */
+type Promises = { last: number; sent: number; needed: number }
+
+/** Appends `from` to `to`, each when the one before is durable. */
+async function append(log: ConsensusLog, from: number, to: number, promises: Promises) {
+  for (let slot = from; slot <= to; slot++) {
+    promises.sent = slot
+    const entries: LogEntry[] = [entry(slot, slot % 3 === 0 ? 6_000 : 100)]
+    await log.append(slot, entries)
+    promises.last = slot
+  }
+}
+
+function drop(log: ConsensusLog, needed: number, promises: Promises): void {
+  promises.needed = needed
+  log.dropBelow(needed)
+}
+
+/** Opens; what is there is a prefix of what was sent and holds everything promised and still needed. */
+async function reopen(disk: DiskTwin, promises: Promises): Promise<ConsensusLog> {
+  const { log, slots } = await openLog(disk, directory, SEGMENT_BYTES)
+  const first = slots[0] ?? promises.last + 1
+  const last = slots.at(-1) ?? 0
+  assert(
+    slots.every((slot, i) => slot === first + i),
+    `replayed in this order: ${slots}`,
+  )
+  assert(first <= Math.max(1, promises.needed), `begins at ${first}, needed ${promises.needed}`)
+  assert(last >= promises.last, `ends at ${last}, promised ${promises.last}`)
+  assert(last <= promises.sent, `ends at ${last}, sent ${promises.sent}`)
+  // What it was shown, the node acts on: from now on all of that is promised.
+  promises.last = last
+  promises.sent = last
+  return log
+}
+
+async function untilHalted(disk: DiskTwin, work: () => Promise<unknown>): Promise<boolean> {
+  return Promise.race([work().then(() => false), disk.halted.then(() => true)])
+}
+
+type Plan = {
+  readonly seed: number
+  /** The process dies during this step of its first life, ... */
+  readonly killAt: number
+  /** ... and the power goes during this step of its second. */
+  readonly crashAt: number
+  /** Which sync of its first or second life does nothing. */
+  readonly skipped?: Skipped
+  /** Which datasync of its first life fails; the log may then be refused, but never be short. */
+  readonly failedSync?: number
+}
+
+type Skipped = { readonly life: 1 | 2; readonly sync: number }
+
+type Lives = readonly [Life, Life] & { readonly refused: boolean }
+type Life = { steps: number; syncs: number }
+
+/** Runs a plan; returns how many steps and syncs each life had. */
+async function run(plan: Plan): Promise<Lives> {
+  const promises: Promises = { last: 0, sent: 0, needed: 0 }
+  const counts: [Life, Life] = [
+    { steps: 0, syncs: 0 },
+    { steps: 0, syncs: 0 },
+  ]
+  const life = (number: 1 | 2): DiskTwinOptions => ({
+    seed: plan.seed,
+    isSuppressed: () => {
+      const sync = counts[number - 1]!.syncs++
+      return plan.skipped?.life === number && plan.skipped.sync === sync
+    },
+    before: failing(number === 1 ? plan.failedSync : undefined),
+  })
+
+  const first = new DiskTwin(life(1))
+  await first.makeDirectory(directory)
+  await first.syncDirectory('/')
+  counts[0].syncs = 0
+  first.haltAfter(plan.killAt)
+  const start = first.steps
+  await untilHalted(first, async () => {
+    const { log } = await openLog(first, directory, SEGMENT_BYTES)
+    await append(log, 1, 10, promises)
+    drop(log, 7, promises)
+    await append(log, 11, 11, promises)
+    // Nothing is created between the two drops, so that the first one's removals have only their own syncs.
+    drop(log, 10, promises)
+    await append(log, 12, 12, promises)
+    await log.close()
+  }).catch((fault) => expect(fault).toMatchObject({ code: 'disk-failed' }))
+  counts[0].steps = first.steps - start
+
+  const second = first.kill(life(2))
+  second.haltAfter(plan.crashAt)
+  await untilHalted(second, async () => {
+    const log = await reopen(second, promises)
+    await append(log, promises.sent + 1, promises.sent + 4, promises)
+    await log.close()
+  })
+  counts[1].steps = second.steps
+
+  try {
+    const third = second.crash({ isSuppressed: () => false })
+    const log = await reopen(third, promises)
+    await append(log, promises.sent + 1, promises.sent + 2, promises)
+    await log.close()
+    await reopen(third.crash(), promises)
+  } catch (fault) {
+    if (plan.failedSync === undefined || codeOf(fault) !== 'data-damaged') throw fault
+    return Object.assign(counts, { refused: true })
+  }
+  return Object.assign(counts, { refused: false })
+}
+
+/** Every step of the first life, each with a power loss at every step of the next opening or at its end. */
+function* plans(lives: Lives, seeds: readonly number[]): Generator<Plan> {
+  for (let killAt = 0; killAt <= lives[0].steps; killAt++)
+    for (const seed of seeds) yield { seed, killAt, crashAt: 0 }
+  for (let killAt = 0; killAt <= lives[0].steps; killAt++)
+    for (const crashAt of [1, 2, 3, 4, 5, 6, 7, 8, NEVER])
+      for (const seed of seeds.slice(0, 1)) yield { seed, killAt, crashAt }
+  for (let crashAt = 0; crashAt <= lives[1].steps; crashAt++)
+    for (const seed of seeds) yield { seed, killAt: NEVER, crashAt }
+}
+
+test('keeps every promise when the power goes at any step', async () => {
+  const lives = await run({ seed: 1, killAt: NEVER, crashAt: NEVER })
+  expect(lives[0].steps).toBeGreaterThan(40)
+  for (const plan of plans(lives, SEEDS)) await run(plan)
+})
+
+test('keeps every promise or refuses to start after a sync has failed', async () => {
+  const lives = await run({ seed: 1, killAt: NEVER, crashAt: NEVER })
+  let refused = 0
+  for (let failedSync = 1; failedSync < lives[0].syncs; failedSync++)
+    for (const seed of SEEDS)
+      for (let crashAt = 0; crashAt < 8; crashAt++) {
+        const outcome = await run({ seed, killAt: NEVER, crashAt, failedSync })
+        refused += outcome.refused ? 1 : 0
+      }
+  expect(refused).toBeGreaterThan(0)
+})
+
+test('would notice any sync that is left out', async () => {
+  const lives = await run({ seed: 1, killAt: NEVER, crashAt: NEVER })
+  // The sync after the last removal protects the removals after it, and there are none.
+  const needed = [lives[0].syncs - 1, lives[1].syncs] as const
+  for (const life of [1, 2] as const)
+    for (let sync = 0; sync < needed[life - 1]!; sync++) {
+      const noticed = await isNoticed(lives, { life, sync })
+      expect(noticed, `sync ${sync} of life ${life} is not needed`).toBe(true)
+    }
+})
+
+async function isNoticed(lives: Lives, skipped: Skipped): Promise<boolean> {
+  for (const plan of plans(lives, SEEDS)) if (await fails({ ...plan, skipped })) return true
+  for (let failedSync = 1; failedSync < 4; failedSync++)
+    for (const seed of SEEDS)
+      for (let crashAt = 0; crashAt < 8; crashAt++)
+        if (await fails({ seed, killAt: NEVER, crashAt, failedSync, skipped })) return true
+  return false
+}
+
+function fails(plan: Plan): Promise<boolean> {
+  return run(plan).then(
+    () => false,
+    () => true,
+  )
+}
+
+function failing(failedSync: number | undefined): (call: DiskCall) => void {
+  let datasyncs = 0
+  return ({ kind, path }) => {
+    if (kind === 'datasync' && datasyncs++ === failedSync) throw failure('EIO', path)
+  }
+}
+
+function codeOf(fault: unknown): string | undefined {
+  return fault instanceof Error && 'code' in fault ? String(fault.code) : undefined
+}
