@@ -8,7 +8,8 @@ import type { Batch } from './batch.ts'
  *   the body of the proposal among them.
  * - `forward`: a batch to queue.
  * - `fetch`: the sender has applied everything before `slot` and asks for more.
- * - `decided`: consecutive decisions from `first` (R5). Each is a batch, or null for a forfeited slot.
+ * - `decided`: consecutive decisions from `first` (R5). Each is a batch, or null for a forfeited slot. The sender has
+ *   more of them, up to and without `end`.
  * - `trimmed`: the answer to `fetch` when the decisions before `floor` are no longer kept.
  * - `mark-query` and `mark`: the highest slot the answering node has taken part in (R14), judged in `epoch`.
  */
@@ -27,7 +28,8 @@ export type Message =
       readonly kind: 'decided'
       readonly first: SlotNumber
       readonly decisions: readonly (Batch | null)[]
+      readonly end: SlotNumber
     }
   | { readonly kind: 'trimmed'; readonly floor: SlotNumber }
-  | { readonly kind: 'mark-query'; readonly round: number }
-  | { readonly kind: 'mark'; readonly round: number; readonly slot: SlotNumber }
+  | { readonly kind: 'mark-query'; readonly round: string }
+  | { readonly kind: 'mark'; readonly round: string; readonly slot: SlotNumber }

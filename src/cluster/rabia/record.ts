@@ -1,11 +1,12 @@
 import { text, utf8 } from '../../base/bytes.ts'
 import { AetherError } from '../../base/fault.ts'
 import type { Ballot, SlotNumber } from './ballot.ts'
-import type { Batch } from './batch.ts'
+import type { Batch, BatchId } from './batch.ts'
 
 /**
  * What a node keeps of the protocol. A `ballot` is durable before it is sent; its `batch` is the body of a proposal.
- * A `decision` may be lost with everything after it (the ballots decide again); without a batch the slot was forfeited.
+ * A `decision` may be lost with everything after it (the ballots decide again); without a batch the slot was forfeited,
+ * and its `body` is left out when the own proposal of the slot has it.
  */
 export type LogRecord =
   | {
@@ -15,7 +16,12 @@ export type LogRecord =
       readonly ballot: Ballot
       readonly batch: Batch | undefined
     }
-  | { readonly kind: 'decision'; readonly slot: SlotNumber; readonly batch: Batch | undefined }
+  | {
+      readonly kind: 'decision'
+      readonly slot: SlotNumber
+      readonly batch: BatchId | undefined
+      readonly body: Batch | undefined
+    }
 
 /** The first byte of every encoded record; a reader refuses another. */
 const FORMAT = 1
