@@ -1,7 +1,7 @@
 import type { Batch, BatchId } from './batch.ts'
 
 /**
- * The batches a node knows of and no slot has decided yet, ordered by (stamp, origin, seq) so that all nodes tend to
+ * The batches a node knows of and no slot has decided yet, ordered by (stamp, origin, seq, id) so that all nodes tend to
  * propose the same one (R11). A stamp is a slot number, hence no clock can starve anybody.
  */
 export class BatchQueue {
@@ -47,5 +47,7 @@ export class BatchQueue {
 function before(a: Batch, b: Batch): boolean {
   if (a.stamp !== b.stamp) return a.stamp < b.stamp
   if (a.origin !== b.origin) return a.origin < b.origin
-  return a.seq < b.seq
+  if (a.seq !== b.seq) return a.seq < b.seq
+  // Only batches of different starts of one node get this far; an order that differs by node would forfeit for ever.
+  return a.id < b.id
 }

@@ -166,7 +166,8 @@ export class Cluster {
 
   /** Syncs and delivers in order until nothing is left to do. */
   settle(): void {
-    for (;;) {
+    for (let i = 0; ; i++) {
+      if (i > SETTLE_STEPS_MAX) throw new Error(`a storm: ${JSON.stringify(this.packets[0])}`)
       let busy = false
       for (const node of this.nodes) {
         if (this.host(node).isUp) while (this.sync(node)) busy = true
@@ -206,6 +207,9 @@ export class Cluster {
       .filter((effect) => effect.client === client)
   }
 }
+
+/** Nothing that ends takes longer. */
+const SETTLE_STEPS_MAX = 20_000
 
 /** A branded request id. */
 export function requestId(text: string): RequestId {
