@@ -6,6 +6,7 @@
  * Rule 2  Damage before an intact header is fatal: a header is only written after the frame before it was durable, so what is
  *         damaged was promised to other nodes, and a node that forgets a promise breaks agreement.
  * Rule 3  A segment may end torn when its successor continues from the last intact frame: it was left so by an earlier start.
+ * Rule 4  Every start writes the last frame again, as the first of a new segment. It counts once, whichever copies are left.
  */
 import { compareBytes, concat } from '../base/bytes.ts'
 import { AetherError } from '../base/fault.ts'
@@ -34,8 +35,12 @@ export class LogScan {
   #damage: { readonly segment: number; readonly offset: number } | undefined
   #identity: Uint8Array | undefined
   #floor = 0
+  /** The number that the next frame has, and the hash that it follows. */
   #sequence = 0
   #hash: Uint8Array = GENESIS_HASH
+  /** What the last frame follows, and its payload. */
+  #previous: Uint8Array = GENESIS_HASH
+  #payload: Uint8Array = EMPTY
 
   /** `segments` are the numbers of all files there are, in any order. `onEntry` must not keep the bytes it is shown. */
   constructor(segments: readonly number[], onEntry: (entry: LogEntry) => void) {
@@ -54,7 +59,7 @@ export class LogScan {
       : { segment, offset: this.#position + this.#buffer.length }
   }
 
-  /** Some bytes from where `next` said, none at the end of the file. Throws an AetherError `data-damaged` (Rule 2). */
+  /** Some bytes from where `next` said, none at the end of the file; they must not change. Throws `data-damaged` (Rule 2). */
   push(bytes: Uint8Array): void {
     if (bytes.length === 0) this.#endSegment()
     else this.#buffer = this.#buffer.length === 0 ? bytes : concat([this.#buffer, bytes])
@@ -64,14 +69,18 @@ export class LogScan {
   /** The end of the log, once `next` has returned undefined. */
   finish(): LogTail {
     const first = this.#segments[0]
+    const last = [...this.#slotMax.keys()].at(-1) ?? -1
     if (first !== undefined && first > this.#floor)
       throw damaged(`segment ${this.#floor} is missing`)
     return {
       identity: this.#identity,
-      segments: [...this.#slotMax].map(([segment, slotMax]) => ({ segment, slotMax })),
+      segments: this.#segments
+        .filter((segment) => segment <= last)
+        .map((segment) => ({ segment, slotMax: this.#slotMax.get(segment) ?? -1 })),
       floor: this.#floor,
-      sequence: this.#sequence,
-      hash: this.#hash,
+      sequence: Math.max(0, this.#sequence - 1),
+      previous: this.#previous,
+      last: decodeEntries(this.#payload),
     }
   }
 
@@ -100,16 +109,25 @@ export class LogScan {
   }
 
   #accept(header: FrameHeader, frame: Uint8Array, payload: Uint8Array): void {
+    const isRepeated = this.#repeats(header)
     let slotMax = this.#slotMax.get(header.segment) ?? -1
     for (const entry of decodeEntries(payload)) {
       slotMax = Math.max(slotMax, entry.slot)
-      this.#onEntry(entry)
+      if (!isRepeated) this.#onEntry(entry)
     }
     this.#slotMax.set(header.segment, slotMax)
     this.#identity = header.identity
     this.#floor = header.floor
     this.#sequence = header.sequence + 1
     this.#hash = frameHash(frame)
+    this.#previous = header.previous
+    this.#payload = payload
+  }
+
+  #repeats(header: FrameHeader): boolean {
+    return (
+      this.#identity !== undefined && header.offset === 0 && header.sequence + 1 === this.#sequence
+    )
   }
 
   #isHere(header: FrameHeader): boolean {
@@ -129,7 +147,10 @@ export class LogScan {
       )
     // What the oldest kept frame follows was dropped, unless it is the very first.
     if (this.#index === 0 && this.#position === 0 && header.sequence > 0) return
-    if (header.sequence !== this.#sequence || compareBytes(header.previous, this.#hash) !== 0) {
+    const [sequence, previous] = this.#repeats(header)
+      ? [header.sequence, this.#previous]
+      : [this.#sequence, this.#hash]
+    if (header.sequence !== sequence || compareBytes(header.previous, previous) !== 0) {
       const at = this.#damage ?? { segment: header.segment, offset: header.offset }
       throw damaged(`segment ${at.segment} is damaged at byte ${at.offset}`)
     }
@@ -166,13 +187,13 @@ export class LogScan {
 export type LogTail = {
   /** Undefined when the log holds no frame yet. */
   readonly identity: Uint8Array | undefined
-  /** Segments with intact frames, ascending, each with the highest slot of its entries (-1 without entries). */
+  /** The segments up to the one with the last frame, ascending, each with the highest slot of its entries (-1 without). */
   readonly segments: readonly SegmentSlots[]
   readonly floor: number
-  /** The number of the next frame. */
+  /** The last frame: its number, what it follows, its entries. Zeros and nothing for a new log. */
   readonly sequence: number
-  /** The hash of the last frame. */
-  readonly hash: Uint8Array
+  readonly previous: Uint8Array
+  readonly last: readonly LogEntry[]
 }
 
 export type SegmentSlots = { readonly segment: number; readonly slotMax: number }

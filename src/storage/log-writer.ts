@@ -8,8 +8,8 @@
  *         could not write and a second sync would succeed without them.
  * Rule 4  A full disk refuses the frame in flight and everything behind it, in order, until the first refused token is appended
  *         again; that frame begins at the same place.
- * Rule 5  Every start syncs what it found, file and name, and begins a new segment. What was found may never have been synced, and the new
- *         segment's first frame is what makes its later loss visible.
+ * Rule 5  Every start writes the last frame again, as the first of a new segment: its sync may never have returned, or may have
+ *         failed and left its pages clean but not on disk. Nothing is built on it before the copy is durable.
  * Rule 6  A segment is removed after a durable frame has raised the floor, oldest first, each removal durable before the next:
  *         so a gap is always damage.
  */
@@ -30,6 +30,7 @@ export class LogWriter {
   #place: FramePlace
   #queue: Append[] = []
   #flight: Flight | undefined
+  #last: readonly LogEntry[]
   #dropBelow = 0
   /** The first token that was refused and has not come again. */
   #refused: number | undefined
@@ -38,15 +39,15 @@ export class LogWriter {
   constructor(tail: LogTail, options: { identity: Uint8Array; segmentBytes: number }) {
     this.#segmentBytes = options.segmentBytes
     for (const { segment, slotMax } of tail.segments) this.#slotMax.set(segment, slotMax)
-    const last = tail.segments.at(-1)?.segment
+    this.#last = tail.last
     this.#place = {
       identity: tail.identity ?? options.identity,
-      segment: last ?? -1,
+      segment: tail.segments.at(-1)?.segment ?? -1,
       // Full, so that the first frame begins a new segment (Rule 5).
       offset: Number.POSITIVE_INFINITY,
       floor: tail.floor,
       sequence: tail.sequence,
-      previous: tail.hash,
+      previous: tail.previous,
     }
   }
 
@@ -77,11 +78,10 @@ export class LogWriter {
 
   #open(): readonly LogEffect[] {
     assert(this.#flight === undefined, 'a log is opened once, before anything is appended')
-    const found = this.#place.segment
-    const frame = this.#frameFlight([])
-    const settle: LogAction[] =
-      found < 0 ? [] : [{ kind: 'sync', segment: found }, { kind: 'sync-directory' }]
-    const actions = [...settle, ...frame.actions]
+    const frame = this.#frameFlight([], this.#last)
+    this.#last = []
+    // The name of the segment before may not be durable either, and a gap is damage.
+    const actions = [{ kind: 'sync-directory' } as const, ...frame.actions]
     this.#flight = { ...frame, actions }
     return [{ kind: 'run', actions }]
   }
@@ -147,8 +147,10 @@ export class LogWriter {
     return this.#queue.splice(0, count)
   }
 
-  #frameFlight(appends: Append[]): Flight {
-    const entries = appends.flatMap((append) => append.entries)
+  #frameFlight(
+    appends: Append[],
+    entries: readonly LogEntry[] = appends.flatMap((append) => append.entries),
+  ): Flight {
     const rotates = this.#place.offset >= this.#segmentBytes
     const place: FramePlace = {
       ...this.#place,

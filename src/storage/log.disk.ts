@@ -145,7 +145,7 @@ export class ConsensusLog {
       case 'write':
         return this.#file(action.segment).write(action.bytes, action.offset)
       case 'sync':
-        return this.#sync(action.segment)
+        return this.#file(action.segment).datasync()
       case 'remove':
         return this.#disk.unlink(this.#path(action.segment))
       case 'sync-directory':
@@ -165,13 +165,6 @@ export class ConsensusLog {
   async #closeFiles(): Promise<void> {
     for (const file of this.#files.values()) await file.close()
     this.#files.clear()
-  }
-
-  async #sync(segment: number): Promise<void> {
-    // Only the segment found at the start is not open yet.
-    if (!this.#files.has(segment))
-      this.#files.set(segment, await this.#disk.open(this.#path(segment), 'read'))
-    await this.#file(segment).datasync()
   }
 
   #file(segment: number): DiskFile {
