@@ -46,7 +46,7 @@ export const HEADER_BYTES = 88
 /** What disks and file systems write as one piece. */
 export const SECTOR_BYTES = 4_096
 
-/** A entry's slot and length before its bytes. */
+/** An entry's slot and length before its bytes. */
 export const ENTRY_OVERHEAD_BYTES = 12
 
 /** What the first frame of a log follows. */
@@ -117,9 +117,10 @@ export function frameBytes(payloadBytes: number): number {
   return Math.ceil((HEADER_BYTES + payloadBytes) / SECTOR_BYTES) * SECTOR_BYTES
 }
 
-/** What the next frame calls `previous`. */
+/** What the next frame calls `previous`: of all but the padding. */
 export function frameHash(frame: Uint8Array): Uint8Array {
-  return sha256(frame)
+  const view = new DataView(frame.buffer, frame.byteOffset, HEADER_BYTES)
+  return sha256(frame.subarray(0, HEADER_BYTES + view.getUint32(32)))
 }
 
 /** "ALog". */

@@ -188,7 +188,9 @@ export class LogWriter {
   }
 
   #removable(): readonly number[] {
-    return [...this.#slotMax.keys()].filter((segment) => segment < this.#place.floor)
+    const { floor } = this.#place
+    const [oldest = floor] = this.#slotMax.keys()
+    return Array.from({ length: Math.max(0, floor - oldest) }, (_, i) => oldest + i)
   }
 }
 

@@ -16,7 +16,7 @@ export type Fault = {
 export type FaultKind = keyof typeof KINDS
 
 /** Faults in a plan. Some change nothing, a kill of what is down for instance, so there are more than a history must have. */
-const PLAN_FAULTS = 30
+const PLAN_FAULTS = 36
 const FIRST_FAULT_US = SECOND
 const LAST_FAULT_US = 50 * SECOND
 

@@ -11,8 +11,8 @@ import { MILLISECOND, SECOND, World } from './world.ts'
 
 export type SimulationOptions = {
   readonly seed: number
-  /** Instead of the plan that the seed draws. */
-  readonly plan?: readonly Fault[]
+  /** Which faults of the plan that the seed draws are to happen; all of them if absent. */
+  readonly keep?: (fault: Fault, place: number) => boolean
   readonly watch?: (line: string) => void
 }
 
@@ -53,12 +53,13 @@ export function simulate(options: SimulationOptions): History {
   const workload = new Workload(cluster, {
     clients: 4,
     keys: 5,
-    thinkUs: [100 * MILLISECOND, SECOND],
+    thinkUs: [200 * MILLISECOND, 1_600 * MILLISECOND],
   })
-  const plan = options.plan ?? drawPlan(random.split('plan'), nodes)
+  const plan = drawPlan(random.split('plan'), nodes)
   let violation: History['violation']
   try {
-    run({ world, cluster, checker, saboteur, workload, plan })
+    const kept = plan.filter(options.keep ?? (() => true))
+    run({ world, cluster, checker, saboteur, workload, plan: kept })
   } catch (error) {
     violation = error as Error
   }
