@@ -1,7 +1,11 @@
 import { defineConfig } from 'vitest/config'
 
+/** Where `.ci/run` wants the results as JSON, to count them. */
+const report = process.env['AETHER_TEST_REPORT']
+
 export default defineConfig({
   test: {
+    reporters: report === undefined ? ['default'] : ['default', ['json', { outputFile: report }]],
     projects: [
       {
         test: {

@@ -4,6 +4,7 @@
  */
 declare class TextEncoder {
   encode(text: string): Uint8Array<ArrayBuffer>
+  encodeInto(text: string, into: Uint8Array): { read: number; written: number }
 }
 declare class TextDecoder {
   constructor(label: 'utf-8', options?: { fatal?: boolean })
@@ -28,4 +29,10 @@ declare module 'node:crypto' {
 }
 declare module 'node:zlib' {
   function crc32(bytes: Uint8Array, previous?: number): number
+}
+
+/** Opaque here: a pure file may pass a request on, never read from it. */
+declare module 'node:http' {
+  type IncomingMessage = { readonly __opaque: 'request' }
+  type ServerResponse = { readonly __opaque: 'response' }
 }

@@ -45,3 +45,8 @@ export function isNoSpace(error: unknown): boolean {
   const code = errorCode(error)
   return code === 'ENOSPC' || code === 'EDQUOT'
 }
+
+/** The directory that holds `path`. */
+export function parentDirectory(path: string): string {
+  return path.slice(0, Math.max(1, path.lastIndexOf('/')))
+}

@@ -51,11 +51,19 @@ export class File {
       const fate = random()
       if (start >= size || fate < 1 / 3) continue
       if (fate < 2 / 3) bytes.set(this.#current.subarray(start, end), start)
-      else for (let i = start; i < end; i++) bytes[i] = random() * 256
+      else this.#garble(bytes, start, end, random)
     }
     if (size > 0) file.write(bytes, 0)
     file.sync()
     return file
+  }
+
+  /** Bytes that no write changed stay: without that (powersafe overwrite) nothing could be appended safely. */
+  #garble(bytes: Uint8Array, start: number, end: number, random: () => number): void {
+    for (let i = start; i < end; i++) {
+      if (i >= this.#durable.length || this.#durable[i] !== this.#current[i])
+        bytes[i] = random() * 256
+    }
   }
 
   #survivingSize(random: () => number): number {

@@ -18,8 +18,8 @@ export type DiskCall = {
 export type DiskTwinOptions = {
   readonly seed?: number
   readonly capacityBytes?: number
-  /** Called before each step; what it throws is the outcome of the call. */
-  readonly before?: (call: DiskCall) => void
+  /** Awaited before each step; what it throws is the outcome of the call. */
+  readonly before?: (call: DiskCall) => void | Promise<void>
   /** A sync for which this answers true reports success and does nothing. */
   readonly isSuppressed?: (call: DiskCall) => boolean
 }
@@ -60,13 +60,13 @@ export class DiskTwin implements Disk {
   crash(options: DiskTwinOptions = {}): DiskTwin {
     this.#stop()
     const random = seededRandom(this.#options.seed ?? 1)
-    return new DiskTwin({ ...this.#options, ...options }, survivingTree(this.#root, random))
+    return this.#successor(options, survivingTree(this.#root, random))
   }
 
   /** The process dies but the machine lives: nothing is lost, nothing becomes durable. */
   kill(options: DiskTwinOptions = {}): DiskTwin {
     this.#stop()
-    return new DiskTwin({ ...this.#options, ...options }, this.#root)
+    return this.#successor(options, this.#root)
   }
 
   async open(path: string, mode: 'read' | 'create'): Promise<DiskFile> {
@@ -135,7 +135,7 @@ export class DiskTwin implements Disk {
   /** Makes a change; when the machine stops at it, whether it happened is for the power loss to decide. */
   async step(call: DiskCall, change: () => void): Promise<void> {
     await this.#pause()
-    this.#options.before?.(call)
+    await this.#options.before?.(call)
     change()
     if (this.#countStep()) await this.#forever()
     await this.#pause()
@@ -145,7 +145,7 @@ export class DiskTwin implements Disk {
   async sync(call: DiskCall, promote: () => void, fail?: () => void): Promise<void> {
     await this.#pause()
     try {
-      this.#options.before?.(call)
+      await this.#options.before?.(call)
     } catch (failed) {
       fail?.()
       throw failed
@@ -168,6 +168,11 @@ export class DiskTwin implements Disk {
   async read(file: File, into: Uint8Array, position: number): Promise<number> {
     await this.#pause()
     return file.read(into, position)
+  }
+
+  #successor(options: DiskTwinOptions, root: Directory): DiskTwin {
+    const { capacityBytes } = this
+    return new DiskTwin({ ...this.#options, capacityBytes, ...options }, root)
   }
 
   #countStep(): boolean {

@@ -4,7 +4,7 @@ import type { Ballot, Phase, SlotNumber } from './ballot.ts'
 import type { Batch, BatchId } from './batch.ts'
 import type { Coin } from './coin.ts'
 import type { Electorate } from './electorate.ts'
-import type { Message } from './message.ts'
+import type { Ballots } from './message.ts'
 import type { LogRecord } from './record.ts'
 import { emptySlot, Slot, type SlotInput } from './slot.ts'
 
@@ -158,5 +158,3 @@ export type AgreementEffect =
   | { readonly kind: 'send'; readonly message: Ballots }
   | { readonly kind: 'decided'; readonly body: Batch | undefined }
   | { readonly kind: 'violation'; readonly from: NodeId }
-
-type Ballots = Extract<Message, { kind: 'ballots' }>

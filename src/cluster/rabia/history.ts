@@ -1,5 +1,6 @@
 import type { SlotNumber } from './ballot.ts'
 import type { Batch, BatchId } from './batch.ts'
+import type { Message } from './message.ts'
 
 /** The last decisions, kept for members that missed them (R5). Bounded in number and size. */
 export class History {
@@ -16,11 +17,6 @@ export class History {
 
   get size(): number {
     return this.#batches.length - this.#start
-  }
-
-  /** The lowest slot kept. */
-  get floor(): SlotNumber {
-    return this.#first
   }
 
   /** The slot after the last decision. */
@@ -41,8 +37,13 @@ export class History {
     while (this.size > 1 && this.#isFull()) this.#drop()
   }
 
-  /** Decisions from slot `first`, which is kept: at least one, as many as one message should carry. */
-  range(first: SlotNumber): (Batch | null)[] {
+  /** What a node is told that has everything before slot `first`, which is below `end`. */
+  answer(first: SlotNumber): Message {
+    if (first < this.#first) return { kind: 'trimmed', floor: this.#first }
+    return { kind: 'decided', first, decisions: this.#range(first), end: this.end }
+  }
+
+  #range(first: SlotNumber): (Batch | null)[] {
     const found: (Batch | null)[] = []
     let units = 0
     for (let at = this.#start + first - this.#first; at < this.#batches.length; at++) {

@@ -39,9 +39,9 @@ export class Intake {
     return undefined
   }
 
-  /** The next batch, made at `slot`, unless nothing waits for one or `openMax` are open. */
-  seal(slot: SlotNumber, openMax: number): Batch | undefined {
-    if (this.#unsealed.length === 0 || this.#open.size >= openMax) return undefined
+  /** The next batch, made at `slot`, unless nothing waits for one or too many are open. */
+  seal(slot: SlotNumber): Batch | undefined {
+    if (this.#unsealed.length === 0 || this.#open.size >= OPEN_MAX) return undefined
     const { origin, boot } = this.#options
     const seq = ++this.#seq
     const requests = this.#unsealed.slice(0, this.#batchLength())
@@ -89,6 +89,9 @@ type IntakeOptions = {
     readonly batchUnits: number
   }
 }
+
+/** One batch is being decided while the next one travels. */
+const OPEN_MAX = 2
 
 function keyOf(request: Request): string {
   return `${request.seq} ${request.client}`

@@ -6,12 +6,6 @@ import type { Batch, BatchId } from './batch.ts'
  */
 export class BatchQueue {
   readonly #sorted: Batch[] = []
-  readonly #perOrigin: number
-
-  /** `perOrigin` bounds what is kept of one node; an origin has few batches open and repeats what was dropped. */
-  constructor(perOrigin: number) {
-    this.#perOrigin = perOrigin
-  }
 
   get size(): number {
     return this.#sorted.length
@@ -25,7 +19,7 @@ export class BatchQueue {
     return this.#sorted.find((batch) => batch.id === id)
   }
 
-  /** Keeps the batch unless it is known, or its origin has too many. */
+  /** Keeps the batch unless it is known, or its origin has too many: it will repeat what is dropped here. */
   add(batch: Batch): void {
     let ofOrigin = 0
     let place = this.#sorted.length
@@ -35,7 +29,7 @@ export class BatchQueue {
       if (other.origin === batch.origin) ofOrigin++
       if (before(batch, other)) place = i
     }
-    if (ofOrigin < this.#perOrigin) this.#sorted.splice(place, 0, batch)
+    if (ofOrigin < PER_ORIGIN_MAX) this.#sorted.splice(place, 0, batch)
   }
 
   remove(id: BatchId): void {
@@ -43,6 +37,9 @@ export class BatchQueue {
     if (place >= 0) this.#sorted.splice(place, 1)
   }
 }
+
+/** More than an origin has open, since batches of its earlier starts may still wait. */
+const PER_ORIGIN_MAX = 8
 
 function before(a: Batch, b: Batch): boolean {
   if (a.stamp !== b.stamp) return a.stamp < b.stamp

@@ -15,8 +15,9 @@ import type { Effect, Input, Outcome } from './effect.ts'
 import { Intake } from './intake.ts'
 import { Journal } from './journal.ts'
 import { Ledger } from './ledger.ts'
-import type { Message } from './message.ts'
+import type { Ballots, Decided, Message } from './message.ts'
 import { LIMITS, type RabiaOptions, type RabiaStatus } from './options.ts'
+import { Pace } from './pace.ts'
 import { BatchQueue } from './queue.ts'
 import { Reader } from './reader.ts'
 import type { LogRecord } from './record.ts'
@@ -29,7 +30,8 @@ export class Rabia {
   readonly #intake: Intake
   readonly #reader: Reader
   readonly #journal = new Journal()
-  readonly #queue = new BatchQueue(QUEUED_PER_ORIGIN_MAX)
+  readonly #pace = new Pace()
+  readonly #queue = new BatchQueue()
   #agreement: Agreement
   #peers: readonly NodeId[]
   #effects: Effect[] = []
@@ -41,11 +43,6 @@ export class Rabia {
   /** The last phase of the slot before in which this node has voted. */
   #votedPhase: Phase = 0
   #forfeitsInRow = 0
-  /** Some node has reached this slot. */
-  #knownSlot: SlotNumber = 0
-  #ticks = 0
-  #slotAtTick: SlotNumber = 0
-  #hasFetched = false
 
   constructor(options: RabiaOptions) {
     const limits = { ...LIMITS, ...options.limits }
@@ -136,17 +133,12 @@ export class Rabia {
   }
 
   #tick(): void {
-    this.#ticks++
-    this.#hasFetched = false
     this.#effects.push(...this.#journal.flush())
-    const { slot } = this.#ledger
-    const isStuck = slot === this.#slotAtTick
-    this.#slotAtTick = slot
-    const isIdle =
-      !this.#agreement.isJoined && this.#knownSlot <= slot && this.#intake.waiting === 0
-    if (isIdle) this.#fetchFromNext()
-    else if (isStuck) this.#repeatTo(this.#peers)
-    this.#queryMarks(this.#peers)
+    const isBusy = this.#agreement.isJoined || this.#intake.waiting > 0 || this.#reader.size > 0
+    const action = this.#pace.tick(this.#ledger.slot, isBusy)
+    if (action === 'repeat') this.#repeatTo(this.#peers)
+    else if (action === 'ask') this.#ask(this.#peers[this.#pace.turn(this.#peers.length)])
+    if (action !== 'repeat') this.#queryMarks(this.#peers)
   }
 
   /** Everything that `peers` may have missed (R4), and the question what this node has missed. */
@@ -162,9 +154,8 @@ export class Rabia {
     this.#propose()
   }
 
-  #fetchFromNext(): void {
-    if (this.#ticks % IDLE_TICKS !== 0) return
-    const peer = this.#peers[(this.#ticks / IDLE_TICKS) % this.#peers.length]
+  /** Asks for everything from the current slot on. */
+  #ask(peer: NodeId | undefined): void {
     if (peer) this.#send([peer], { kind: 'fetch', slot: this.#ledger.slot })
   }
 
@@ -185,7 +176,7 @@ export class Rabia {
 
   /** Requests gather while an own batch waits; a second one is known to everybody when its turn comes. */
   #seal(): void {
-    const batch = this.#intake.seal(this.#ledger.slot, OPEN_BATCHES_MAX)
+    const batch = this.#intake.seal(this.#ledger.slot)
     if (!batch) return
     this.#queue.add(batch)
     this.#send(this.#peers, { kind: 'forward', batch })
@@ -228,8 +219,7 @@ export class Rabia {
         this.#propose()
         break
       case 'fetch':
-        if (message.slot < this.#ledger.history.end) this.#help(from, message.slot)
-        this.#hearOf(from, message.slot)
+        this.#receiveFetch(from, message.slot)
         break
       case 'decided':
         this.#receiveDecided(from, message)
@@ -243,6 +233,7 @@ export class Rabia {
         this.#send([from], { kind: 'mark', round: message.round, slot: this.#mark() })
         break
       case 'mark':
+        this.#hearOf(from, message.slot)
         this.#reader.answer(from, message.round, message.slot)
         this.#read()
         break
@@ -253,7 +244,7 @@ export class Rabia {
     if (message.batch) this.#learn(message.batch)
     const { slot, history } = this.#ledger
     if (message.slot < history.end) {
-      if (this.#needsHelp(message)) this.#help(from, message.slot)
+      if (this.#needsHelp(message)) this.#send([from], history.answer(message.slot))
     } else if (message.slot === slot) {
       this.#join()
       this.#perform(this.#agreement.hear(from, message))
@@ -270,14 +261,10 @@ export class Rabia {
     return message.ballots.some((ballot) => ballot.phase > this.#votedPhase)
   }
 
-  #help(peer: NodeId, first: SlotNumber): void {
+  #receiveFetch(from: NodeId, first: SlotNumber): void {
     const { history } = this.#ledger
-    if (first < history.floor) {
-      this.#send([peer], { kind: 'trimmed', floor: history.floor })
-    } else {
-      const decisions = history.range(first)
-      this.#send([peer], { kind: 'decided', first, decisions, end: history.end })
-    }
+    if (first < history.end) this.#send([from], history.answer(first))
+    this.#hearOf(from, first)
   }
 
   #receiveDecided(from: NodeId, message: Decided): void {
@@ -289,19 +276,14 @@ export class Rabia {
       assert(this.#agreement.agreesWith(batch?.id), 'a member decided otherwise')
       this.#commit(batch ?? undefined)
     }
-    this.#knownSlot = Math.max(this.#knownSlot, message.end)
+    this.#pace.reached(message.end)
     if (this.#ledger.slot === before) return
-    if (this.#ledger.slot < message.end) {
-      this.#send([from], { kind: 'fetch', slot: this.#ledger.slot })
-    }
+    if (this.#ledger.slot < message.end) this.#ask(from)
     this.#enter()
   }
 
   #hearOf(from: NodeId, slot: SlotNumber): void {
-    this.#knownSlot = Math.max(this.#knownSlot, slot)
-    if (slot <= this.#ledger.slot + 1 || this.#hasFetched) return
-    this.#hasFetched = true
-    this.#send([from], { kind: 'fetch', slot: this.#ledger.slot })
+    if (this.#pace.hearOf(slot, this.#ledger.slot)) this.#ask(from)
   }
 
   #learn(batch: Batch): void {
@@ -410,23 +392,11 @@ export class Rabia {
   }
 }
 
-/** One batch is being decided while the next one travels. */
-const OPEN_BATCHES_MAX = 2
-
-/** More than an origin has open, since those of its earlier starts may still wait. */
-const QUEUED_PER_ORIGIN_MAX = 8
-
 /** Ballots of the next slot from up to five members; what is dropped comes again. */
 const EARLY_MAX = 64
 
 /** A node whose disk does not keep up stops learning decisions: they would only pile up in memory. */
 const BACKLOG_MAX = 1_024
 
-/** An idle node asks one other whether it has missed something. */
-const IDLE_TICKS = 16
-
 /** After so many forfeited slots in a row the queues must differ: say again what is at the head of this one (R11). */
 const FORFEITS_BEFORE_FORWARD = 3
-
-type Ballots = Extract<Message, { kind: 'ballots' }>
-type Decided = Extract<Message, { kind: 'decided' }>

@@ -27,6 +27,8 @@ export const [a, b, c, d, e] = ['a', 'b', 'c', 'd', 'e'] as NodeId[] as [
  */
 export class ListMachine implements StateMachine {
   readonly applied: string[] = []
+  /** It does know `?`. */
+  isNewer = false
   #electorate: Electorate
 
   constructor(members: readonly NodeId[]) {
@@ -34,7 +36,7 @@ export class ListMachine implements StateMachine {
   }
 
   apply(command: string): Applied {
-    if (command === '?') return { kind: 'stalled', reason: 'not known here' }
+    if (command === '?' && !this.isNewer) return { kind: 'stalled', reason: 'not known here' }
     const [kind, members] = command.split(' ')
     if (kind === 'members' && members !== undefined) {
       this.#electorate = electorate(this.#electorate.epoch + 1, members.split(',') as NodeId[])

@@ -1,0 +1,146 @@
+import { assert } from './assert.ts'
+import { text } from './bytes.ts'
+
+const encoder = new TextEncoder()
+
+/**
+ * The bytes that `write` puts one after the other, in an array of their own; `BinaryReader` reads them back. Numbers have their
+ * most significant byte first, so that the order of bytes is the order of numbers.
+ */
+export function encodeBinary(write: (writer: BinaryWriter) => void): Uint8Array {
+  const start = shared.size
+  try {
+    write(shared)
+    return shared.copyFrom(start)
+  } finally {
+    shared.size = start
+  }
+}
+
+class BinaryWriter {
+  size = 0
+  #bytes = new Uint8Array(4_096)
+
+  uint8(value: number): this {
+    return this.#number(value, 1)
+  }
+
+  uint16(value: number): this {
+    return this.#number(value, 2)
+  }
+
+  uint32(value: number): this {
+    return this.#number(value, 4)
+  }
+
+  /** For counters that never wrap. */
+  uint48(value: number): this {
+    return this.#number(value, 6)
+  }
+
+  /** The UTF-8 bytes of `value` behind their length in four bytes: no two lists of them come out alike. */
+  sizedText(value: string): this {
+    const start = this.size
+    this.size += 4
+    this.text(value)
+    const end = this.size
+    this.size = start
+    this.uint32(end - start - 4)
+    this.size = end
+    return this
+  }
+
+  /** The UTF-8 bytes of `value` alone: only where something else tells where they end. */
+  text(value: string): this {
+    this.#reserve(value.length * UTF8_BYTES_PER_UNIT)
+    this.size += encoder.encodeInto(value, this.#bytes.subarray(this.size)).written
+    return this
+  }
+
+  bytes(value: Uint8Array): this {
+    this.#reserve(value.length)
+    this.#bytes.set(value, this.size)
+    this.size += value.length
+    return this
+  }
+
+  copyFrom(start: number): Uint8Array {
+    return this.#bytes.slice(start, this.size)
+  }
+
+  #number(value: number, size: number): this {
+    const isInRange = Number.isInteger(value) && value >= 0 && value < 2 ** (8 * size)
+    assert(isInRange, `${value} is not a number of ${size} bytes`)
+    this.#reserve(size)
+    let rest = value
+    for (let at = this.size + size - 1; at >= this.size; at--) {
+      this.#bytes[at] = rest
+      rest = Math.floor(rest / 256)
+    }
+    this.size += size
+    return this
+  }
+
+  #reserve(size: number): void {
+    const needed = this.size + size
+    if (needed <= this.#bytes.length) return
+    const grown = new Uint8Array(Math.max(needed, 2 * this.#bytes.length))
+    grown.set(this.#bytes)
+    this.#bytes = grown
+  }
+}
+
+/** One for all, since allocating is what costs; an encoding within an encoding is stacked on top of it. */
+const shared = new BinaryWriter()
+
+/** Reads what `encodeBinary` wrote. Throws a RangeError when bytes are missing. */
+export class BinaryReader {
+  readonly #bytes: Uint8Array
+  #offset = 0
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes
+  }
+
+  uint8(): number {
+    return this.#number(1)
+  }
+
+  uint16(): number {
+    return this.#number(2)
+  }
+
+  uint32(): number {
+    return this.#number(4)
+  }
+
+  uint48(): number {
+    return this.#number(6)
+  }
+
+  sizedText(): string {
+    return text(this.#take(this.uint32()))
+  }
+
+  /** Everything not read yet: a view, not a copy. */
+  rest(): Uint8Array {
+    return this.#take(this.#bytes.length - this.#offset)
+  }
+
+  #take(size: number): Uint8Array {
+    const end = this.#offset + size
+    if (end > this.#bytes.length) throw new RangeError(`${end - this.#bytes.length} bytes missing`)
+    const taken = this.#bytes.subarray(this.#offset, end)
+    this.#offset = end
+    return taken
+  }
+
+  #number(size: number): number {
+    let value = 0
+    for (const byte of this.#take(size)) value = value * 256 + byte
+    return value
+  }
+}
+
+/** At most: a unit of UTF-16 becomes up to three bytes, a pair of them four. */
+const UTF8_BYTES_PER_UNIT = 3

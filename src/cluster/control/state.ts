@@ -1,0 +1,159 @@
+/**
+ * The control state as a value: what commands do to it, in order, and what is remembered of them. Pure and deterministic, so
+ * that replicas which apply the same commands hold the same state; whoever owns it makes commands durable before it applies
+ * them and before anyone hears of them.
+ *
+ * 1. Every accepted command has the next revision, also one that changes nothing.
+ * 2. A request id among the retained revisions gets its first answer and changes nothing. Refusals are not remembered.
+ * 3. The retained revisions are consecutive and end with the latest: a watcher sees each change once, or learns that it is late.
+ */
+import { assert } from '../../base/assert.ts'
+import { compareBytes, utf8 } from '../../base/bytes.ts'
+import { AetherError } from '../../base/fault.ts'
+import type { RequestId } from '../../base/ids.ts'
+import type { ControlChange, ControlConflict, ControlEntry, Revision } from '../../base/port.ts'
+import type { ControlCommand } from './command.ts'
+
+/** Enough for a watcher that was away for a while; what it missed beyond it lists anew. */
+export const REVISIONS_RETAINED = 1_024
+
+/** Bounds the memory of the retained values: ten times what a cluster's configuration usually comes to. */
+export const HISTORY_BYTES_MAX = 4 * 1_024 * 1_024
+
+export class ControlState {
+  readonly #entries = new Map<string, ControlEntry>()
+  readonly #history: Transition[] = []
+  readonly #answered = new Map<RequestId, Revision>()
+  #historyBytes = 0
+  #revision: Revision = 0
+
+  /** The latest. */
+  get revision(): Revision {
+    return this.#revision
+  }
+
+  get(key: string): ControlEntry | undefined {
+    return this.#entries.get(key)
+  }
+
+  /** In ascending UTF-8 order of the keys. */
+  list(prefix: string): (ControlEntry & { readonly key: string })[] {
+    const found = [...this.#entries].filter(([key]) => key.startsWith(prefix))
+    return found
+      .map(([key, entry]) => ({ key, ...entry }))
+      .sort((a, b) => compareBytes(utf8(a.key), utf8(b.key)))
+  }
+
+  /** What a command comes to in this state. Changes nothing. */
+  decide({ operations, preconditions, requestId }: ControlCommand): ControlDecision {
+    const first = this.#answered.get(requestId)
+    if (first !== undefined) return { kind: 'answered', revision: first }
+    for (const { key, revision } of preconditions) {
+      const current = this.#entries.get(key)?.revision
+      if (current === (revision === 'absent' ? undefined : revision)) continue
+      return { kind: 'refused', conflict: { kind: 'conflict', key, current } }
+    }
+    const revision = this.#revision + 1
+    const changes = operations
+      .filter((operation) => operation.kind === 'put' || this.#entries.has(operation.key))
+      .map((operation) => {
+        const value = operation.kind === 'put' ? operation.value : undefined
+        return { key: operation.key, value, revision }
+      })
+    const transition = { revision, requestId, changes }
+    const expired = this.#history.slice(0, this.#expiredBy(transition))
+    return { kind: 'accepted', transition, forgotten: expired.map((old) => old.revision) }
+  }
+
+  apply(transition: Transition): void {
+    assert(transition.revision === this.#revision + 1, 'a transition that is not the next')
+    for (const { key, value, revision } of transition.changes) {
+      if (value === undefined) this.#entries.delete(key)
+      else this.#entries.set(key, { value, revision })
+    }
+    for (const old of this.#history.splice(0, this.#expiredBy(transition))) {
+      this.#answered.delete(old.requestId)
+      this.#historyBytes -= sizeOf(old)
+    }
+    this.#remember(transition)
+  }
+
+  /**
+   * Puts back what was stored of a state: its entries, and the retained transitions that led to it, oldest first. Throws an
+   * AetherError `data-damaged` when some are missing. For a state to which nothing was applied yet.
+   */
+  restore(entries: readonly StoredEntry[], history: readonly Transition[]): void {
+    assert(this.#revision === 0, 'only an empty state is restored')
+    for (const transition of history) {
+      const isNext = this.#history.length === 0 || transition.revision === this.#revision + 1
+      if (!isNext) throw damaged(`revision ${transition.revision} follows ${this.#revision}`)
+      this.#remember(transition)
+    }
+    for (const [key, entry] of entries) {
+      if (entry.revision > this.#revision) throw damaged(`revision ${entry.revision} is missing`)
+      this.#entries.set(key, entry)
+    }
+  }
+
+  /** The transitions after `revision`, oldest first; undefined when some of them are not retained any more. */
+  after(revision: Revision): readonly Transition[] | undefined {
+    const oldest = this.#revision - this.#history.length
+    return revision < oldest ? undefined : this.#history.slice(revision - oldest)
+  }
+
+  #remember(transition: Transition): void {
+    this.#revision = transition.revision
+    this.#history.push(transition)
+    this.#historyBytes += sizeOf(transition)
+    this.#answered.set(transition.requestId, transition.revision)
+  }
+
+  /** How many of the oldest retained transitions make way for this one. */
+  #expiredBy(transition: Transition): number {
+    let count = this.#history.length + 1
+    let sizeBytes = this.#historyBytes + sizeOf(transition)
+    let expired = 0
+    for (const old of this.#history) {
+      if (count <= REVISIONS_RETAINED && sizeBytes <= HISTORY_BYTES_MAX) break
+      count--
+      sizeBytes -= sizeOf(old)
+      expired++
+    }
+    return expired
+  }
+}
+
+export type ControlDecision =
+  | { readonly kind: 'answered'; readonly revision: Revision }
+  | { readonly kind: 'refused'; readonly conflict: ControlConflict }
+  | {
+      readonly kind: 'accepted'
+      readonly transition: Transition
+      /** Of the transitions that are retained no longer when this one is applied. */
+      readonly forgotten: readonly Revision[]
+    }
+
+/** A key and its entry. */
+export type StoredEntry = readonly [key: string, entry: ControlEntry]
+
+/** What one command did. A deletion of what was not there is no change. */
+export type Transition = {
+  readonly revision: Revision
+  readonly requestId: RequestId
+  readonly changes: readonly ControlChange[]
+}
+
+/** About the memory it takes. */
+function sizeOf({ changes }: Transition): number {
+  let size = 100
+  for (const { key, value } of changes) size += 100 + key.length + (value?.length ?? 0)
+  return size
+}
+
+function damaged(detail: string): AetherError {
+  return new AetherError(
+    'data-damaged',
+    `the control state has lost acknowledged writes: ${detail}`,
+    'restore the data directory from a backup, and check the disk before using it again',
+  )
+}

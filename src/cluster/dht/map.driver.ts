@@ -1,0 +1,49 @@
+import { assert } from '../../base/assert.ts'
+import type { DistributedMap, MapSpace } from '../../base/port.ts'
+import { EntryCache } from './entry-cache.ts'
+import { ReplicaHost, type ReplicaHostOptions } from './replica-host.driver.ts'
+import { Space, type SpaceParts } from './space.driver.ts'
+
+/**
+ * The map over this node's engine. Rejects with an AetherError when the engine has lost writes it had made durable
+ * (`data-damaged`) or was written by a newer Aether (`data-format-newer`).
+ */
+export async function openReplicatedMap(options: ReplicatedMapOptions): Promise<ReplicatedMap> {
+  const host = new ReplicaHost(options)
+  await host.verify()
+  const cache: SpaceParts['cache'] = new EntryCache(options.cacheBytes ?? CACHE_BYTES)
+  return new ReplicatedMap({ host, engine: options.engine, cache })
+}
+
+export class ReplicatedMap implements DistributedMap {
+  /** Resolves with the error when the engine has failed; the node has to stop. Pending otherwise. */
+  readonly failed: Promise<unknown>
+  readonly #parts: SpaceParts
+  readonly #spaces = new Map<string, Space>()
+
+  /** Use `openReplicatedMap`. */
+  constructor(parts: SpaceParts) {
+    this.failed = parts.host.failed
+    this.#parts = parts
+  }
+
+  space(name: string): MapSpace {
+    assert(/^[a-z0-9-]{1,64}$/.test(name), `not a name of a space: ${name}`)
+    const made = this.#spaces.get(name) ?? new Space(name, this.#parts)
+    this.#spaces.set(name, made)
+    return made
+  }
+
+  /** Waits for the writes under way; the engine stays open. No call may follow. */
+  close(): Promise<void> {
+    return this.#parts.host.close()
+  }
+}
+
+export type ReplicatedMapOptions = ReplicaHostOptions & {
+  /** Memory for decoded entries; 16 MiB if absent. With 0 every read goes to the engine. */
+  readonly cacheBytes?: number
+}
+
+/** Some 30,000 artifact records: the working set of a busy repository. */
+const CACHE_BYTES = 16 * 1_024 * 1_024

@@ -1,0 +1,9 @@
+import type { Version } from '../../base/port.ts'
+
+/** The order of versions: by epoch, then by seq. Negative, zero or positive. */
+export function compareVersions(a: Version, b: Version): number {
+  return a.epoch - b.epoch || a.seq - b.seq
+}
+
+/** The version of a partition that was never written. */
+export const VERSION_NONE: Version = { epoch: 0, seq: 0 }

@@ -1,0 +1,100 @@
+import { text } from '../base/bytes.ts'
+import type { Version } from '../base/port.ts'
+import { ok, type Result } from '../base/result.ts'
+import { parseLayout } from './layout.ts'
+import type { FileFact, VersionMark } from './metadata.ts'
+import { COMPLETE_PREFIX, isQuarantined } from './record.ts'
+import { type Refusal, storeRefusal } from './refusal.ts'
+import { type ArtifactStore, sameVersion } from './store.ts'
+
+/** What is known of one artifact: enough to derive all its metadata. Never modified, so it identifies the state. */
+export type ArtifactFacts = {
+  readonly files: readonly FileFact[]
+  readonly marks: readonly VersionMark[]
+}
+
+/** Facts of this many files are remembered over all artifacts: some 300 bytes each. */
+const REMEMBERED_FILES_MAX = 50_000
+
+/**
+ * Reads the facts of artifacts and remembers them for as long as their partition has not changed, which costs one
+ * version query instead of a scan.
+ */
+export class FactSource {
+  readonly #store: ArtifactStore
+  readonly #remembered = new Map<string, { version: Version; facts: ArtifactFacts }>()
+  #rememberedFiles = 0
+
+  constructor(store: ArtifactStore) {
+    this.#store = store
+  }
+
+  /** `home` is the artifact's directory. The same object is returned while nothing has changed. */
+  async of(repository: string, home: string): Promise<Result<ArtifactFacts, Refusal>> {
+    const partitionKey = `${repository}/${home}`
+    const known = this.#remembered.get(partitionKey)
+    if (known !== undefined) {
+      const version = await this.#store.artifacts.version(partitionKey)
+      if (!version.ok) return { ok: false, error: storeRefusal(version.error) }
+      if (sameVersion(version.value, known.version)) return ok(known.facts)
+    }
+    const read = await this.#read(partitionKey, home)
+    if (!read.ok) return read
+    this.#remember(partitionKey, read.value)
+    return ok(read.value.facts)
+  }
+
+  async #read(
+    partitionKey: string,
+    home: string,
+  ): Promise<Result<{ version: Version; facts: ArtifactFacts }, Refusal>> {
+    const marks = await this.#store.scan(partitionKey, COMPLETE_PREFIX)
+    if (!marks.ok) return marks
+    const files = await this.#store.scan(partitionKey, `${home}/`)
+    if (!files.ok) return files
+    const facts = {
+      files: files.value.entries.flatMap((entry) => {
+        const fact = this.#factOf(entry.sortKey, this.#store.decode(entry).record)
+        return fact === undefined ? [] : [fact]
+      }),
+      marks: marks.value.entries.map((entry) => ({
+        version: entry.sortKey.slice(COMPLETE_PREFIX.length),
+        timeMs: Number(text(entry.value)),
+      })),
+    }
+    // The older of the two versions: a write between the scans then shows as a change at the next question.
+    return ok({ version: marks.value.version, facts })
+  }
+
+  #factOf(
+    path: string,
+    record: ReturnType<ArtifactStore['decode']>['record'],
+  ): FileFact | undefined {
+    const layout = parseLayout(path)
+    if (layout.kind !== 'artifact') return undefined
+    return {
+      path,
+      baseVersion: layout.baseVersion,
+      fileVersion: layout.fileVersion,
+      classifier: layout.coordinates.classifier,
+      extension: layout.coordinates.extension,
+      snapshot: layout.snapshot,
+      timeMs: record.timeMs,
+      packaging: record.packaging,
+      quarantined: isQuarantined(record),
+      literal: record.assigned,
+    }
+  }
+
+  #remember(partitionKey: string, read: { version: Version; facts: ArtifactFacts }): void {
+    const before = this.#remembered.get(partitionKey)
+    this.#rememberedFiles += read.facts.files.length - (before?.facts.files.length ?? 0)
+    this.#remembered.delete(partitionKey)
+    this.#remembered.set(partitionKey, read)
+    for (const [key, { facts }] of this.#remembered) {
+      if (this.#rememberedFiles <= REMEMBERED_FILES_MAX || key === partitionKey) break
+      this.#remembered.delete(key)
+      this.#rememberedFiles -= facts.files.length
+    }
+  }
+}

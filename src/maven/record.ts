@@ -1,0 +1,78 @@
+/**
+ * What the map keeps of one artifact's files. All keys of one artifact share a partition key, so a file, its inline body
+ * and the checksums that arrived before it change in one write.
+ *
+ * | sort key | value |
+ * |---|---|
+ * | `<path>` | the file's record |
+ * | `body:<path>` | its bytes, when they are at most INLINE_BYTES_MAX |
+ * | `claim:<algorithm>:<path>` | a checksum that was uploaded before its file |
+ * | `complete:<version>` | the client's metadata named this version: its deploy is complete |
+ *
+ * No path contains a colon, so the kinds cannot be mixed up.
+ */
+import { assert } from '../base/assert.ts'
+import { text, utf8 } from '../base/bytes.ts'
+import type { Digest } from '../base/ids.ts'
+import type { ChecksumAlgorithm } from './checksum.ts'
+
+/** Small bodies live in the map: one durable write instead of a blob, its manifest and the record. */
+export const INLINE_BYTES_MAX = 64 * 1_024
+
+/** One stored file. `timeMs` is when it was accepted, milliseconds since 1970. */
+export type FileRecord = {
+  readonly sizeBytes: number
+  readonly timeMs: number
+  readonly inline: boolean
+  readonly sums: Sums
+  /** Algorithms whose uploaded checksum file matched. */
+  readonly verified: readonly ChecksumAlgorithm[]
+  /** Algorithms whose uploaded checksum file did not match: not empty means quarantined, hidden from readers. */
+  readonly mismatched: readonly ChecksumAlgorithm[]
+  /** The principal that uploaded it; only it may replace a quarantined file. */
+  readonly publisher: string
+  /** Of a POM: its packaging. */
+  readonly packaging?: string
+  /** The server chose this timestamp and build number for an upload under the literal SNAPSHOT name. */
+  readonly assigned?: true
+}
+
+/** SHA-1 and SHA-256 are computed while a file streams in; the others when they are first needed. */
+export type Sums = {
+  readonly sha256: Digest
+  readonly sha1: string
+  readonly md5?: string
+  readonly sha512?: string
+}
+
+export function bodyKey(path: string): string {
+  return `body:${path}`
+}
+
+export function claimKey(algorithm: ChecksumAlgorithm, path: string): string {
+  return `claim:${algorithm}:${path}`
+}
+
+export function completeKey(version: string): string {
+  return `${COMPLETE_PREFIX}${version}`
+}
+
+export const COMPLETE_PREFIX = 'complete:'
+
+/** Hidden until the publisher replaces it or sends the right checksum. */
+export function isQuarantined(record: FileRecord): boolean {
+  return record.mismatched.length > 0
+}
+
+const FORMAT = 1
+
+export function encodeRecord(record: FileRecord): Uint8Array {
+  return utf8(JSON.stringify({ format: FORMAT, ...record }))
+}
+
+/** The record of bytes that `encodeRecord` made; the store has verified them already. */
+export function decodeRecord(bytes: Uint8Array): FileRecord {
+  const { format, ...record } = JSON.parse(text(bytes)) as FileRecord & { readonly format: number }
+  assert(format === FORMAT, `a file record has format ${format}; this version reads ${FORMAT}`)
+  return record
+}

@@ -1,0 +1,174 @@
+import { text } from '../base/bytes.ts'
+import type { Clock } from '../base/clock.ts'
+import type { RequestId } from '../base/ids.ts'
+import type {
+  BlobStore,
+  Conflict,
+  DistributedMap,
+  MapOperation,
+  MapSpace,
+  NoSpace,
+  OutcomeUnknown,
+  Unavailable,
+  Version,
+  Versioned,
+} from '../base/port.ts'
+import { err, ok, type Result } from '../base/result.ts'
+import { CHECKSUM_ALGORITHMS, type ChecksumAlgorithm } from './checksum.ts'
+import type { Source } from './content.ts'
+import { parseLayout } from './layout.ts'
+import { bodyKey, claimKey, completeKey, decodeRecord, type FileRecord } from './record.ts'
+import { type Refusal, refusal, storeRefusal } from './refusal.ts'
+
+/** What the repository needs of the platform. */
+export type StoreParts = {
+  readonly map: DistributedMap
+  readonly blobs: BlobStore
+  readonly clock: Clock
+  readonly newRequestId: () => RequestId
+}
+
+/** A record as it was read: `version` is what a conditional write must find unchanged. */
+export type StoredFile = { readonly record: FileRecord; readonly version: Version }
+
+export type WriteError = Conflict | Unavailable | OutcomeUnknown | NoSpace
+
+/** A checksum that was uploaded before its file. */
+export type Claim = {
+  readonly algorithm: ChecksumAlgorithm
+  readonly value: string
+  readonly version: Version
+}
+
+/** Where a file is kept: all keys of one artifact share a partition key. */
+export type Place = { readonly partitionKey: string; readonly path: string }
+
+/**
+ * The artifact records, typed. Reading the same unchanged record gives the same `StoredFile` object, so that what is
+ * derived from it can be remembered with it.
+ */
+export class ArtifactStore {
+  readonly artifacts: MapSpace
+  readonly tree: MapSpace
+  readonly blobs: BlobStore
+  readonly #parts: StoreParts
+  readonly #decoded = new WeakMap<Versioned, StoredFile>()
+
+  constructor(parts: StoreParts) {
+    this.#parts = parts
+    this.artifacts = parts.map.space('artifacts')
+    this.tree = parts.map.space('tree')
+    this.blobs = parts.blobs
+  }
+
+  nowMs(): number {
+    return this.#parts.clock.nowMs()
+  }
+
+  /** The record at exactly this path; undefined when there is none. */
+  async file(place: Place): Promise<Result<StoredFile | undefined, Refusal>> {
+    const found = await this.artifacts.get(place.partitionKey, place.path)
+    if (!found.ok) return err(storeRefusal(found.error))
+    return ok(found.value === undefined ? undefined : this.decode(found.value))
+  }
+
+  decode(versioned: Versioned): StoredFile {
+    let stored = this.#decoded.get(versioned)
+    if (stored === undefined) {
+      stored = { record: decodeRecord(versioned.value), version: versioned.version }
+      this.#decoded.set(versioned, stored)
+    }
+    return stored
+  }
+
+  /** Where the bytes of the file with this record are. */
+  async sourceOf(place: Place, record: FileRecord): Promise<Result<Source, Refusal>> {
+    if (!record.inline) return ok({ kind: 'blob', digest: record.sums.sha256 })
+    const found = await this.artifacts.get(place.partitionKey, bodyKey(place.path))
+    if (!found.ok) return err(storeRefusal(found.error))
+    if (found.value === undefined) {
+      // The record and its body are one write: only a change between our two reads separates them.
+      return err(refusal('unavailable', 'The file is being changed at this moment. Try again.'))
+    }
+    return ok({ kind: 'inline', bytes: found.value.value })
+  }
+
+  /** The checksums that arrived before the file. */
+  async claims({ partitionKey, path }: Place): Promise<Result<readonly Claim[], Refusal>> {
+    const claims: Claim[] = []
+    for (const algorithm of CHECKSUM_ALGORITHMS) {
+      const found = await this.artifacts.get(partitionKey, claimKey(algorithm, path))
+      if (!found.ok) return err(storeRefusal(found.error))
+      if (found.value === undefined) continue
+      claims.push({ algorithm, value: text(found.value.value), version: found.value.version })
+    }
+    return ok(claims)
+  }
+
+  /** Removes the file and all that is kept beside it. Its version is no longer complete: it may be deployed again. */
+  async removeFile({ partitionKey, path }: Place): Promise<Result<void, Refusal>> {
+    const keys = [path, bodyKey(path), ...CHECKSUM_ALGORITHMS.map((name) => claimKey(name, path))]
+    const layout = parseLayout(path)
+    if (layout.kind === 'artifact') keys.push(completeKey(layout.baseVersion))
+    const operations = keys.map((sortKey) => ({ kind: 'delete', sortKey }) as const)
+    const written = await this.write(this.artifacts, partitionKey, operations)
+    return written.ok ? ok(undefined) : err(storeRefusal(written.error))
+  }
+
+  /** All entries whose sort key begins with `prefix`, of one committed state, and the partition's version there. */
+  async scan(
+    partitionKey: string,
+    prefix: string,
+  ): Promise<Result<{ entries: readonly Entry[]; version: Version }, Refusal>> {
+    for (let attempt = 0; attempt < SCAN_ATTEMPTS; attempt++) {
+      const scanned = await this.#scanOnce(partitionKey, prefix)
+      if (!scanned.ok) return scanned
+      if (scanned.value !== undefined) return ok(scanned.value)
+    }
+    return err(refusal('unavailable', 'The artifact is changing too fast to be listed. Try again.'))
+  }
+
+  /** Writes with a new request id, and once more with the same id when the first outcome is unknown. */
+  async write(
+    space: MapSpace,
+    partitionKey: string,
+    operations: readonly MapOperation[],
+  ): Promise<Result<Version, WriteError>> {
+    const options = { requestId: this.#parts.newRequestId() }
+    const written = await space.write(partitionKey, operations, options)
+    if (written.ok || written.error.kind !== 'outcome-unknown') return written
+    return space.write(partitionKey, operations, options)
+  }
+
+  /** Undefined when a write came between two pages. */
+  async #scanOnce(
+    partitionKey: string,
+    prefix: string,
+  ): Promise<Result<{ entries: Entry[]; version: Version } | undefined, Refusal>> {
+    const entries: Entry[] = []
+    let after: string | undefined
+    let version: Version | undefined
+    do {
+      const page = await this.artifacts.scan(
+        partitionKey,
+        prefix,
+        after === undefined ? {} : { after },
+      )
+      if (!page.ok) return err(storeRefusal(page.error))
+      if (version !== undefined && !sameVersion(version, page.value.version)) return ok(undefined)
+      version = page.value.version
+      for (const entry of page.value.entries) entries.push(entry)
+      after = page.value.next
+    } while (after !== undefined)
+    return ok({ entries, version })
+  }
+}
+
+export type Entry = Versioned & { readonly sortKey: string }
+
+/** A scan of many pages starts again when the partition changed meanwhile; under constant writes it gives up. */
+const SCAN_ATTEMPTS = 10
+
+export function sameVersion(a: Version, b: Version): boolean {
+  return a.epoch === b.epoch && a.seq === b.seq
+}

@@ -1,0 +1,1 @@
+export { type StartOptions, startNode } from './start.ts'

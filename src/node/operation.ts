@@ -1,0 +1,46 @@
+import type { RequestListener } from 'node:http'
+import { getRequestListener } from '@hono/node-server'
+import { Hono } from 'hono'
+import { welcome } from './banner.ts'
+import type { NodeMetrics } from './metrics.ts'
+
+export type OperationParts = {
+  readonly metrics: NodeMetrics
+  readonly version: string
+  /** Why the node cannot serve now; undefined when it can. */
+  readonly notReady: () => string | undefined
+}
+
+/** What operators and their tools ask: is it alive, may it get traffic, what does it measure. No artifact passes here. */
+export function operationListener(parts: OperationParts): RequestListener {
+  const app = new Hono()
+  app.get('/', (context) => context.text(welcome(new URL(context.req.url).origin, undefined)))
+  app.get('/health/live', (context) => context.json({ status: 'live' }))
+  app.get('/health/ready', (context) => {
+    const reason = parts.notReady()
+    return reason === undefined
+      ? context.json({ status: 'ready' })
+      : context.json({ status: 'not-ready', reason }, 503)
+  })
+  app.get('/metrics', async (context) => {
+    const { contentType, body } = await parts.metrics.text()
+    return context.body(body, 200, { 'Content-Type': contentType })
+  })
+  app.get('/api/v1/status', (context) =>
+    context.json({ version: parts.version, ready: parts.notReady() === undefined }),
+  )
+  app.notFound((context) =>
+    context.body(
+      JSON.stringify({
+        type: 'about:blank',
+        status: 404,
+        title: 'Not found',
+        detail:
+          'There are /repository/<name>/…, /api/v1/status, /health/live, /health/ready and /metrics.',
+      }),
+      404,
+      { 'Content-Type': 'application/problem+json' },
+    ),
+  )
+  return getRequestListener(app.fetch)
+}

@@ -1,0 +1,72 @@
+import { AetherError } from '../base/fault.ts'
+import { welcome } from './banner.ts'
+import { type Flags, readConfig } from './config.ts'
+import { openLog } from './log.ts'
+import { type AetherNode, openNode } from './node.ts'
+
+export type StartOptions = {
+  readonly flags: Flags
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly stdout: NodeJS.WritableStream
+  readonly stderr: NodeJS.WritableStream
+}
+
+/** Exit codes of the command line: the node could not run, or could not go on; or its settings are wrong. */
+const EXIT_FAILED = 1
+const EXIT_BAD_USAGE = 2
+
+/**
+ * Runs a node in this process until SIGTERM or SIGINT, or until its disk fails. `stopped` resolves with the exit code when
+ * everything is closed.
+ */
+export async function startNode(options: StartOptions): Promise<{ stopped: Promise<number> }> {
+  const config = readConfig(options.flags, options.env)
+  if (!config.ok) {
+    options.stderr.write(`aether: ${config.error.detail}\n`)
+    return { stopped: Promise.resolve(EXIT_BAD_USAGE) }
+  }
+  const log = openLog(config.value.logLevel)
+  try {
+    const slices = options.env['AETHER_INFRA']
+    const node = await openNode({
+      config: config.value,
+      logger: log.logger,
+      ...(slices === undefined ? {} : { slices }),
+    })
+    options.stdout.write(welcome(node.url, node.freshToken))
+    return { stopped: run(node, log.logger).finally(() => log.close()) }
+  } catch (cause) {
+    log.close()
+    options.stderr.write(`aether: ${explain(cause)}\n`)
+    return { stopped: Promise.resolve(EXIT_FAILED) }
+  }
+}
+
+async function run(
+  node: AetherNode,
+  logger: ReturnType<typeof openLog>['logger'],
+): Promise<number> {
+  const signal = Promise.withResolvers<NodeJS.Signals>()
+  for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => signal.resolve(name))
+  const failure = node.failed.then((cause) => ({ cause }))
+  const end = await Promise.race([signal.promise, failure])
+  if (typeof end === 'string') {
+    logger.info({ signal: end }, 'stopping: requests in flight may end')
+    await node.close()
+    logger.info('stopped')
+    return 0
+  }
+  // What is in memory can no longer be trusted to reach the disk, so nothing is closed in an orderly way.
+  logger.fatal({ err: end.cause }, 'the node cannot go on')
+  return EXIT_FAILED
+}
+
+/** What was wrong and what to do, in a line or two and without a stack trace. */
+function explain(cause: unknown): string {
+  if (cause instanceof AetherError) return `${cause.message}\n${cause.next}`
+  const { code, message } = cause as NodeJS.ErrnoException
+  if (code === 'EADDRINUSE')
+    return `${message}\nStop the other program, or choose a port with --port.`
+  if (code === 'EACCES') return `${message}\nChoose a port above 1023 with --port.`
+  return message
+}

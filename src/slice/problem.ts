@@ -1,0 +1,11 @@
+/**
+ * A refusal as clients see it: RFC 9457 `application/problem+json`. Maven 3.9.11 and later, Maven 4 and Gradle print
+ * `detail`; older Maven prints only the reason phrase, so `title` is sent as that too.
+ */
+export type Problem = {
+  readonly status: number
+  /** A few words, the same for every occurrence. */
+  readonly title: string
+  /** What was wrong with this request, what exists, and what to do: sentences for a person. */
+  readonly detail: string
+}

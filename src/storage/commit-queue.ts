@@ -1,0 +1,89 @@
+import type { NoSpace } from '../base/port.ts'
+import type { Result } from '../base/result.ts'
+import type { EngineOperation } from './engine.ts'
+
+/** One group takes commits up to this size: beyond it a sync is no longer the larger part of its time. */
+export const GROUP_BYTES_MAX = 1_024 * 1_024
+
+/** And up to this many operations, so that one group does not hold up the event loop. */
+export const GROUP_OPERATIONS_MAX = 512
+
+type Outcome = Result<void, NoSpace>
+
+/** Writes a group: all of it durably, or with `no-space` nothing. */
+export type WriteGroup = (
+  operations: readonly EngineOperation[],
+  sizeBytes: number,
+) => Promise<Outcome>
+
+type Commit = {
+  readonly operations: readonly EngineOperation[]
+  readonly sizeBytes: number
+  readonly resolve: (outcome: Outcome) => void
+  readonly reject: (error: unknown) => void
+}
+
+/**
+ * Group commit: one group is being written; what arrives meanwhile forms the next one, in order of arrival. A commit is
+ * never split over two groups; one that is larger than a group is a group by itself.
+ */
+export class CommitQueue {
+  readonly #writeGroup: WriteGroup
+  #waiting: Commit[] = []
+  #running: Promise<void> | undefined
+
+  constructor(writeGroup: WriteGroup) {
+    this.#writeGroup = writeGroup
+  }
+
+  commit(operations: readonly EngineOperation[]): Promise<Outcome> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ operations, sizeBytes: sizeOf(operations), resolve, reject })
+      this.#running ??= this.#run()
+    })
+  }
+
+  /** Resolves when every commit so far has its outcome. */
+  async drained(): Promise<void> {
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      // A turn of the microtask queue, so that commits made in the same turn share the first group.
+      await Promise.resolve()
+      const group = this.#takeGroup()
+      const operations = group.flatMap((commit) => commit.operations)
+      const sizeBytes = group.reduce((sum, commit) => sum + commit.sizeBytes, 0)
+      try {
+        const outcome = await this.#writeGroup(operations, sizeBytes)
+        for (const commit of group) commit.resolve(outcome)
+      } catch (error) {
+        for (const commit of group) commit.reject(error)
+      }
+    }
+    this.#running = undefined
+  }
+
+  #takeGroup(): Commit[] {
+    let count = 0
+    let sizeBytes = 0
+    let operationCount = 0
+    for (const commit of this.#waiting) {
+      sizeBytes += commit.sizeBytes
+      operationCount += commit.operations.length
+      const isFull = sizeBytes > GROUP_BYTES_MAX || operationCount > GROUP_OPERATIONS_MAX
+      if (isFull && count > 0) break
+      count++
+    }
+    return this.#waiting.splice(0, count)
+  }
+}
+
+function sizeOf(operations: readonly EngineOperation[]): number {
+  let sum = 0
+  for (const operation of operations) {
+    sum += operation.key.length + (operation.kind === 'put' ? operation.value.length : 0)
+  }
+  return sum
+}

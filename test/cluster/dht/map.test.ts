@@ -1,0 +1,181 @@
+import { beforeEach, describe, expect, test } from 'vitest'
+import { text, utf8 } from '../../../src/base/bytes.ts'
+import type { NodeId, RequestId } from '../../../src/base/ids.ts'
+import type { MapSpace, Version } from '../../../src/base/port.ts'
+import { recordKey } from '../../../src/cluster/dht/key.ts'
+import { openReplicatedMap, type ReplicatedMap } from '../../../src/cluster/dht/map.driver.ts'
+import { partitionOf } from '../../../src/cluster/index.ts'
+import type { Storage } from '../../../src/storage/storage.disk.ts'
+import { describeMap } from '../../conformance/map.ts'
+import { describeMapCrashes } from '../../conformance/map-history.ts'
+import { DiskTwin, failure } from '../../twin/disk.ts'
+import { openTwinStorage, resideOnDisk, resideOnTwin, type Tenant } from '../fixture.ts'
+
+async function openMap({ engine, highWater }: Storage): Promise<Tenant<ReplicatedMap>> {
+  const map = await openReplicatedMap({ engine, highWater, self: 'node-1' as NodeId })
+  return { tenant: map, close: () => map.close() }
+}
+
+describeMap('the map of one node on the disk twin', () => resideOnTwin(openMap))
+describeMap('the map of one node on LevelDB', () => resideOnDisk(openMap))
+describeMapCrashes('the map of one node', (seed) => resideOnTwin(openMap, { seed }))
+
+let requestLast = 0
+
+function write(space: MapSpace, sortKey: string, value: string, condition?: Version) {
+  const operation = { kind: 'put' as const, sortKey, value: utf8(value) }
+  const requestId = `request ${++requestLast}` as RequestId
+  return space.write('p', [condition ? { ...operation, condition } : operation], { requestId })
+}
+
+async function readText(space: MapSpace, sortKey: string): Promise<string | undefined> {
+  const result = await space.get('p', sortKey)
+  return result.ok && result.value !== undefined ? text(result.value.value) : undefined
+}
+
+describe('a disk that is full', () => {
+  test('refuses what is in flight and loses nothing before', async () => {
+    const disk = new DiskTwin({ capacityBytes: 200_000 })
+    const harness = await resideOnTwin(openMap, disk)
+    const space = harness.tenant.space('s')
+    const first = await write(space, 'k', 'kept')
+    disk.capacityBytes = 0
+    const large = Array.from({ length: 2_000 }, (_, i) => write(space, 'k', `${i}`.repeat(1_000)))
+    const outcomes = await Promise.all(large)
+    const refused = outcomes.findIndex((outcome) => !outcome.ok)
+    expect(refused).toBeGreaterThan(-1)
+    for (const outcome of outcomes.slice(refused)) {
+      expect(outcome).toEqual({ ok: false, error: { kind: 'no-space' } })
+    }
+    const kept = refused === 0 ? first : outcomes[refused - 1]
+    disk.capacityBytes = 2 ** 30
+    const again = await write(space, 'k', 'again', kept?.ok ? kept.value : undefined)
+    expect(again).toEqual({ ok: true, value: { epoch: 1, seq: refused + 2 } })
+    const { tenant: map, close } = await harness.restart()
+    expect(await readText(map.space('s'), 'k')).toBe('again')
+    await close()
+  })
+})
+
+describe('a disk that fails', () => {
+  test('leaves writes unknown, serves no more and tells the node', async () => {
+    let isBroken = false
+    const disk = new DiskTwin({
+      before: ({ kind, path }) => {
+        if (isBroken && kind === 'datasync') throw failure('EIO', path)
+      },
+    })
+    const { tenant: map } = await resideOnTwin(openMap, disk)
+    const space = map.space('s')
+    await write(space, 'k', 'durable')
+    isBroken = true
+    const unknown = { ok: false, error: { kind: 'outcome-unknown' } }
+    expect(await Promise.all([write(space, 'k', '1'), write(space, 'l', '2')])).toMatchObject([
+      unknown,
+      unknown,
+    ])
+    expect(await map.failed).toMatchObject({ code: 'disk-failed' })
+    const unavailable = { ok: false, error: { kind: 'unavailable' } }
+    expect(await write(space, 'k', '3')).toMatchObject(unavailable)
+    expect(await space.get('p', 'l')).toMatchObject(unavailable)
+    expect(await space.scan('p', '')).toMatchObject(unavailable)
+    expect(await space.version('p')).toMatchObject(unavailable)
+  })
+})
+
+describe('reads', () => {
+  test('a warm entry is one object until it changes', async () => {
+    const { tenant: map, close } = await resideOnTwin(openMap)
+    const space = map.space('s')
+    await write(space, 'k', '1')
+    const first = await space.get('p', 'k')
+    expect(space.get('p', 'k')).toBe(space.get('p', 'k'))
+    expect(await space.get('p', 'k')).toEqual(first)
+    await write(space, 'other', '1')
+    expect(space.get('p', 'k')).toBe(space.get('p', 'k'))
+    await write(space, 'k', '2')
+    expect(await readText(space, 'k')).toBe('2')
+    await close()
+  })
+
+  test.each([0, 2_000])('a cache of %i bytes gives the same answers', async (cacheBytes) => {
+    const { engine, highWater, close } = await openTwinStorage(new DiskTwin())
+    const map = await openReplicatedMap({
+      engine,
+      highWater,
+      self: 'node-1' as NodeId,
+      cacheBytes,
+    })
+    const space = map.space('s')
+    for (let i = 0; i < 100; i++) {
+      await write(space, `k${i % 10}`, `${i}`)
+      expect(await readText(space, `k${i % 10}`)).toBe(`${i}`)
+      expect(await readText(space, `k${(i + 1) % 10}`)).toBe(i < 9 ? undefined : `${i - 9}`)
+    }
+    await map.close()
+    await close()
+  })
+
+  test('show nothing that a crash could take away', async () => {
+    const shown: (string | undefined)[] = []
+    for (let turns = 0; turns < 60; turns++) {
+      const harness = await resideOnTwin(openMap)
+      const space = harness.tenant.space('s')
+      await write(space, 'k', 'before')
+      await readText(space, 'k')
+      void write(space, 'k', 'after')
+      for (let i = 0; i < turns; i++) await Promise.resolve()
+      const seen = await readText(space, 'k')
+      const { tenant, close } = await harness.crash()
+      const survived = await readText(tenant.space('s'), 'k')
+      if (seen === 'after') expect(survived).toBe('after')
+      shown.push(seen)
+      await close()
+    }
+    expect(shown).toContain('before')
+    expect(shown).toContain('after')
+  })
+})
+
+describe('an engine that has lost writes in silence', () => {
+  const partition = partitionOf('s', 'p')
+  const damaged = {
+    code: 'data-damaged',
+    message: expect.stringContaining(`partition ${partition} has lost acknowledged writes`),
+  }
+  let disk: DiskTwin
+
+  beforeEach(async () => {
+    disk = new DiskTwin()
+    const { tenant: map, close } = await resideOnTwin(openMap, disk)
+    for (let i = 0; i < 5; i++) await write(map.space('s'), `k${i}`, '')
+    await close()
+  })
+
+  async function lose(...seqs: number[]): Promise<DiskTwin> {
+    const { engine, close } = await openTwinStorage(disk.kill())
+    const keys = seqs.map((seq) => recordKey(partition, { epoch: 1, seq }))
+    await engine.commit(keys.map((key) => ({ kind: 'delete', key })))
+    await close()
+    return disk.kill()
+  }
+
+  test('is opened when nothing is missing', async () => {
+    const { tenant: map, close } = await resideOnTwin(openMap, await lose())
+    expect(await map.space('s').version('p')).toEqual({ ok: true, value: { epoch: 1, seq: 5 } })
+    await close()
+  })
+
+  test('is not opened when the newest write is missing', async () => {
+    await expect(lose(5).then((left) => resideOnTwin(openMap, left))).rejects.toMatchObject(damaged)
+  })
+
+  test('does not serve a partition with a gap', async () => {
+    const { tenant: map, close } = await resideOnTwin(openMap, await lose(3))
+    const space = map.space('s')
+    await expect(space.get('p', 'k1')).rejects.toMatchObject(damaged)
+    await expect(write(space, 'k1', '')).rejects.toMatchObject(damaged)
+    expect((await space.get('another', 'k')).ok).toBe(true)
+    await close()
+  })
+})
