@@ -1,11 +1,15 @@
 const SECTOR_BYTES = 4_096
 
-/** A file: what readers see, and what is durable of it. */
+/**
+ * A file: what readers see, and what is durable of it. Power loss harms only bytes that were written since the last sync,
+ * not others in the same sector: disks promise that, and every log that appends relies on it.
+ */
 export class File {
   #current = new Uint8Array(0)
   #durable = new Uint8Array(0)
   #durableBytes = 0
-  readonly #dirtySectors = new Set<number>()
+  /** Per sector the extent written since the last sync. */
+  readonly #dirty = new Map<number, { start: number; end: number }>()
   sizeBytes = 0
 
   read(into: Uint8Array, position: number): number {
@@ -19,24 +23,29 @@ export class File {
     this.#current = grown(this.#current, end)
     this.#current.set(bytes, position)
     this.sizeBytes = Math.max(this.sizeBytes, end)
-    const last = Math.floor((end - 1) / SECTOR_BYTES)
-    for (let s = Math.floor(position / SECTOR_BYTES); s <= last; s++) this.#dirtySectors.add(s)
+    for (let start = position; start < end; ) {
+      const sector = Math.floor(start / SECTOR_BYTES)
+      const extent = { start, end: Math.min(end, (sector + 1) * SECTOR_BYTES) }
+      const before = this.#dirty.get(sector) ?? extent
+      this.#dirty.set(sector, {
+        start: Math.min(before.start, extent.start),
+        end: Math.max(before.end, extent.end),
+      })
+      start = extent.end
+    }
   }
 
   sync(): void {
     this.#durable = grown(this.#durable, this.sizeBytes)
     this.#durableBytes = this.sizeBytes
-    for (const sector of this.#dirtySectors) {
-      const start = sector * SECTOR_BYTES
-      const end = Math.min(start + SECTOR_BYTES, this.sizeBytes)
+    for (const { start, end } of this.#dirty.values())
       this.#durable.set(this.#current.subarray(start, end), start)
-    }
-    this.#dirtySectors.clear()
+    this.#dirty.clear()
   }
 
   /** A sync that failed: the kernel takes the unsynced sectors for clean, so readers see them and no later sync saves them. */
   failSync(): void {
-    this.#dirtySectors.clear()
+    this.#dirty.clear()
   }
 
   /** The file after power loss: its length and each unsynced sector are old, new or something else. */
@@ -45,9 +54,8 @@ export class File {
     const size = this.#survivingSize(random)
     const bytes = new Uint8Array(size)
     bytes.set(this.#durable.subarray(0, Math.min(size, this.#durableBytes)))
-    for (const sector of this.#dirtySectors) {
-      const start = sector * SECTOR_BYTES
-      const end = Math.min(start + SECTOR_BYTES, size)
+    for (const { start, end: writtenEnd } of this.#dirty.values()) {
+      const end = Math.min(writtenEnd, size)
       const fate = random()
       if (start >= size || fate < 1 / 3) continue
       if (fate < 2 / 3) bytes.set(this.#current.subarray(start, end), start)
@@ -61,7 +69,7 @@ export class File {
   /** Bytes that no write changed stay: without that (powersafe overwrite) nothing could be appended safely. */
   #garble(bytes: Uint8Array, start: number, end: number, random: () => number): void {
     for (let i = start; i < end; i++) {
-      if (i >= this.#durable.length || this.#durable[i] !== this.#current[i])
+      if (i >= this.#durableBytes || this.#durable[i] !== this.#current[i])
         bytes[i] = random() * 256
     }
   }

@@ -13,6 +13,8 @@ export type DiskCall = {
     | 'makeDirectory'
     | 'syncDirectory'
   readonly path: string
+  /** Of a sync: where in the source it was asked for, as `file.ts:line`. */
+  readonly site?: string
 }
 
 export type DiskTwinOptions = {
@@ -69,7 +71,7 @@ export class DiskTwin implements Disk {
     return this.#successor(options, this.#root)
   }
 
-  async open(path: string, mode: 'read' | 'create'): Promise<DiskFile> {
+  async open(path: string, mode: 'read' | 'create'): Promise<TwinFile> {
     const [parent, name] = this.#locate(path)
     if (mode === 'read') {
       await this.#pause()
@@ -121,7 +123,8 @@ export class DiskTwin implements Disk {
   }
 
   syncDirectory(path: string): Promise<void> {
-    return this.sync({ kind: 'syncDirectory', path }, () => this.#directoryAt(path).sync())
+    const call = { kind: 'syncDirectory', path, site: sourceSite() } as const
+    return this.sync(call, () => this.#directoryAt(path).sync())
   }
 
   async freeSpace(): Promise<FreeSpace> {
@@ -217,7 +220,7 @@ export class DiskTwin implements Disk {
   }
 }
 
-class TwinFile implements DiskFile {
+export class TwinFile implements DiskFile {
   readonly #disk: DiskTwin
   readonly #path: string
   readonly #file: File
@@ -227,6 +230,10 @@ class TwinFile implements DiskFile {
     this.#disk = disk
     this.#path = path
     this.#file = file
+  }
+
+  get sizeBytes(): number {
+    return this.#file.sizeBytes
   }
 
   async read(into: Uint8Array, position: number): Promise<number> {
@@ -241,9 +248,9 @@ class TwinFile implements DiskFile {
     })
   }
 
-  datasync(): Promise<void> {
+  datasync(site = sourceSite()): Promise<void> {
     this.#assertOpen()
-    const call = { kind: 'datasync', path: this.#path } as const
+    const call = { kind: 'datasync', path: this.#path, site } as const
     return this.#disk.sync(
       call,
       () => this.#file.sync(),
@@ -259,6 +266,11 @@ class TwinFile implements DiskFile {
   #assertOpen(): void {
     if (!this.#isOpen) throw failure('EBADF', this.#path)
   }
+}
+
+/** The line of `src` that is being executed, as `file.ts:line`; empty when there is none. */
+export function sourceSite(): string {
+  return /\/src\/[^\s]*?([^/\s]+\.ts:\d+):\d+/.exec(new Error().stack ?? '')?.[1] ?? ''
 }
 
 /** An error as the operating system gives it. */
