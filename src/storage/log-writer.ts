@@ -81,7 +81,8 @@ export class LogWriter {
     const frame = this.#frameFlight([], this.#last)
     this.#last = []
     // The name of the segment before may not be durable either, and a gap is damage.
-    const actions = [{ kind: 'sync-directory' } as const, ...frame.actions]
+    const isNew = this.#place.segment < 0
+    const actions: LogAction[] = [...(isNew ? [] : [SYNC_DIRECTORY]), ...frame.actions]
     this.#flight = { ...frame, actions }
     return [{ kind: 'run', actions }]
   }
@@ -165,9 +166,7 @@ export class LogWriter {
       { kind: 'sync', segment },
     ]
     return {
-      actions: rotates
-        ? [{ kind: 'create', segment }, ...write, { kind: 'sync-directory' }]
-        : write,
+      actions: rotates ? [{ kind: 'create', segment }, ...write, SYNC_DIRECTORY] : write,
       appends,
       slotMax: entries.reduce((max, entry) => Math.max(max, entry.slot), -1),
       next: {
@@ -240,6 +239,8 @@ type Flight = {
   readonly next?: FramePlace
 }
 
+const SYNC_DIRECTORY = { kind: 'sync-directory' } as const
+
 function removal(segment: number): LogAction[] {
-  return [{ kind: 'remove', segment }, { kind: 'sync-directory' }]
+  return [{ kind: 'remove', segment }, SYNC_DIRECTORY]
 }

@@ -55,6 +55,9 @@ async function untilHalted(disk: DiskTwin, work: () => Promise<unknown>): Promis
   return Promise.race([work().then(() => false), disk.halted.then(() => true)])
 }
 
+/** The directory of the log and its name. */
+const SETUP_STEPS = 2
+
 type Plan = {
   readonly seed: number
   /** The process dies during this step of its first life, ... */
@@ -70,20 +73,24 @@ type Plan = {
 type Skipped = { readonly life: 1 | 2; readonly sync: number }
 
 type Lives = readonly [Life, Life]
-type Life = { steps: number; syncs: number; datasyncs: number }
+/** `syncSteps` are the steps that were syncs. */
+type Life = { steps: number; syncSteps: number[]; datasyncs: number }
 
 /** Runs a plan; returns how many steps and syncs each life had. */
 async function run(plan: Plan): Promise<Lives> {
   const promises: Promises = { last: 0, sent: 0, needed: 0 }
   const counts: [Life, Life] = [
-    { steps: 0, syncs: 0, datasyncs: 0 },
-    { steps: 0, syncs: 0, datasyncs: 0 },
+    { steps: 0, syncSteps: [], datasyncs: 0 },
+    { steps: 0, syncSteps: [], datasyncs: 0 },
   ]
+  let isSetUp = false
   const life = (number: 1 | 2): DiskTwinOptions => ({
     seed: plan.seed,
     isSuppressed: ({ kind }) => {
+      const { syncSteps } = counts[number - 1]!
+      if (!isSetUp) return false
       if (kind === 'datasync') counts[number - 1]!.datasyncs++
-      const sync = counts[number - 1]!.syncs++
+      const sync = syncSteps.push((number === 1 ? first : second).steps - 1) - 1
       return plan.skipped?.life === number && plan.skipped.sync === sync
     },
     before: failing(number === 1 ? plan.failedSync : undefined),
@@ -92,9 +99,8 @@ async function run(plan: Plan): Promise<Lives> {
   const first = new DiskTwin(life(1))
   await first.makeDirectory(directory)
   await first.syncDirectory('/')
-  counts[0].syncs = 0
+  isSetUp = true
   first.haltAfter(plan.killAt)
-  const start = first.steps
   await untilHalted(first, async () => {
     const { log } = await openLog(first, directory, SEGMENT_BYTES)
     await append(log, 1, 10, promises)
@@ -104,7 +110,7 @@ async function run(plan: Plan): Promise<Lives> {
     drop(log, 10, promises)
     await log.close()
   }).catch((fault) => expect(fault).toMatchObject({ code: 'disk-failed' }))
-  counts[0].steps = first.steps - start
+  counts[0].steps = first.steps - SETUP_STEPS
 
   const second = first.kill(life(2))
   second.haltAfter(plan.crashAt)
@@ -133,6 +139,11 @@ function* firstLife(lives: Lives): Generator<Plan> {
 function* secondLife(lives: Lives): Generator<Plan> {
   for (let killAt = 0; killAt <= lives[0].steps; killAt++)
     for (const crashAt of [1, 2, 3, 4, 5, 6, 7, 8, NEVER]) yield { seed: killAt, killAt, crashAt }
+  yield* atEnd(lives)
+}
+
+/** The first life in full, and a power loss at every step of the second. */
+function* atEnd(lives: Lives): Generator<Plan> {
   for (let crashAt = 0; crashAt <= lives[1].steps; crashAt++)
     for (const seed of SEEDS) yield { seed, killAt: NEVER, crashAt }
 }
@@ -160,18 +171,23 @@ test('keeps every promise when a sync has failed and left its pages clean', asyn
 test('would notice any sync that is left out', async () => {
   const lives = await run({ seed: 1, killAt: NEVER, crashAt: NEVER })
   // The sync after the last removal protects the removals after it, and there are none.
-  const needed = [lives[0].syncs - 1, lives[1].syncs] as const
+  const needed = [lives[0].syncSteps.slice(0, -1), lives[1].syncSteps] as const
   for (const life of [1, 2] as const)
-    for (let sync = 0; sync < needed[life - 1]!; sync++) {
-      const noticed = await isNoticed(lives, { life, sync })
+    for (const [sync, step] of needed[life - 1]!.entries()) {
+      const noticed = await isNoticed(lives, { life, sync }, step)
       expect(noticed, `sync ${sync} of life ${life} is not needed`).toBe(true)
     }
 })
 
-async function isNoticed(lives: Lives, skipped: Skipped): Promise<boolean> {
-  const plans = [...(skipped.life === 1 ? [firstLife] : []), secondLife, failedSyncs]
-  for (const each of plans)
-    for (const plan of each(lives)) if (await fails({ ...plan, skipped })) return true
+/** Looks first where it matters most: shortly after the sync. */
+async function isNoticed(lives: Lives, skipped: Skipped, step: number): Promise<boolean> {
+  const plans = skipped.life === 1 ? firstLife(lives) : atEnd(lives)
+  const soon = [...plans].filter(({ killAt, crashAt }) => {
+    const after = skipped.life === 1 ? killAt + SETUP_STEPS - step : crashAt - step
+    return after > 0 && after <= 10
+  })
+  for (const each of [soon, secondLife(lives), failedSyncs(lives)])
+    for (const plan of each) if (await fails({ ...plan, skipped })) return true
   return false
 }
 
