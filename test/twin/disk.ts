@@ -13,6 +13,8 @@ export type DiskCall = {
     | 'makeDirectory'
     | 'syncDirectory'
   readonly path: string
+  /** Of a sync: where in the source it was asked for, as `file.ts:line`. */
+  readonly site?: string
 }
 
 export type DiskTwinOptions = {
@@ -69,7 +71,7 @@ export class DiskTwin implements Disk {
     return this.#successor(options, this.#root)
   }
 
-  async open(path: string, mode: 'read' | 'create'): Promise<DiskFile> {
+  async open(path: string, mode: 'read' | 'create'): Promise<TwinFile> {
     const [parent, name] = this.#locate(path)
     if (mode === 'read') {
       await this.#pause()
@@ -121,7 +123,8 @@ export class DiskTwin implements Disk {
   }
 
   syncDirectory(path: string): Promise<void> {
-    return this.sync({ kind: 'syncDirectory', path }, () => this.#directoryAt(path).sync())
+    const call = { kind: 'syncDirectory', path, site: sourceSite() } as const
+    return this.sync(call, () => this.#directoryAt(path).sync())
   }
 
   async freeSpace(): Promise<FreeSpace> {
@@ -142,9 +145,14 @@ export class DiskTwin implements Disk {
   }
 
   /** Makes something durable, unless the machine stops at it. */
-  async sync(call: DiskCall, promote: () => void): Promise<void> {
+  async sync(call: DiskCall, promote: () => void, fail?: () => void): Promise<void> {
     await this.#pause()
-    await this.#options.before?.(call)
+    try {
+      await this.#options.before?.(call)
+    } catch (failed) {
+      fail?.()
+      throw failed
+    }
     if (this.#countStep()) await this.#forever()
     if (!this.#options.isSuppressed?.(call)) promote()
     await this.#pause()
@@ -212,7 +220,7 @@ export class DiskTwin implements Disk {
   }
 }
 
-class TwinFile implements DiskFile {
+export class TwinFile implements DiskFile {
   readonly #disk: DiskTwin
   readonly #path: string
   readonly #file: File
@@ -222,6 +230,10 @@ class TwinFile implements DiskFile {
     this.#disk = disk
     this.#path = path
     this.#file = file
+  }
+
+  get sizeBytes(): number {
+    return this.#file.sizeBytes
   }
 
   async read(into: Uint8Array, position: number): Promise<number> {
@@ -236,9 +248,14 @@ class TwinFile implements DiskFile {
     })
   }
 
-  datasync(): Promise<void> {
+  datasync(site = sourceSite()): Promise<void> {
     this.#assertOpen()
-    return this.#disk.sync({ kind: 'datasync', path: this.#path }, () => this.#file.sync())
+    const call = { kind: 'datasync', path: this.#path, site } as const
+    return this.#disk.sync(
+      call,
+      () => this.#file.sync(),
+      () => this.#file.failSync(),
+    )
   }
 
   async close(): Promise<void> {
@@ -249,6 +266,11 @@ class TwinFile implements DiskFile {
   #assertOpen(): void {
     if (!this.#isOpen) throw failure('EBADF', this.#path)
   }
+}
+
+/** The line of `src` that is being executed, as `file.ts:line`; empty when there is none. */
+export function sourceSite(): string {
+  return /\/src\/[^\s]*?([^/\s]+\.ts:\d+):\d+/.exec(new Error().stack ?? '')?.[1] ?? ''
 }
 
 /** An error as the operating system gives it. */

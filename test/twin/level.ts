@@ -2,31 +2,32 @@ import { deserialize, serialize } from 'node:v8'
 import { compareBytes } from '../../src/base/bytes.ts'
 import { crc32 } from '../../src/base/hash.ts'
 import type { EngineEntry, EngineOperation, EngineRange } from '../../src/storage/engine.ts'
-import type { DiskFile } from '../../src/storage/file-system.ts'
 import type { LevelStore } from '../../src/storage/level-engine.ts'
-import type { DiskTwin } from './disk.ts'
-
-const LOG_BYTES_MAX = 64 * 1_024 * 1_024
+import { type DiskTwin, sourceSite, type TwinFile } from './disk.ts'
 
 /**
- * LevelDB's behaviour on a disk twin: one log per opening, synced only when asked, its name not synced at all; recovery
- * silently drops the rest of a log after the first damaged record.
+ * LevelDB's behaviour on a disk twin. Opening writes what it recovered to a synced table `table-<n>` and begins a log
+ * `log-<n>`, without syncing their names. A log is synced only when asked; recovery silently drops what follows the first
+ * damaged record.
  */
 export async function openLevelTwin(disk: DiskTwin, directory: string): Promise<LevelStore> {
-  const entries: EngineEntry[] = []
-  const names = (await disk.list(directory)).filter((name) => name.startsWith('log-'))
-  const numbers = names.map((name) => Number(name.slice(4))).sort((a, b) => a - b)
-  for (const number of numbers) await replay(disk, `${directory}/log-${number}`, entries)
-  const log = await disk.open(`${directory}/log-${(numbers.at(-1) ?? 0) + 1}`, 'create')
+  const numbers = (await disk.list(directory)).map((name) => Number(name.split('-')[1]))
+  const entries = await recover(disk, directory, numbers)
+  const number = Math.max(0, ...numbers) + 1
+  const table = await disk.open(`${directory}/table-${number}`, 'create')
+  await table.write(frame(entries), 0)
+  await table.datasync('LevelDB itself')
+  await table.close()
+  const log = await disk.open(`${directory}/log-${number}`, 'create')
   return new LevelTwin(log, entries)
 }
 
 class LevelTwin implements LevelStore {
-  readonly #log: DiskFile
+  readonly #log: TwinFile
   readonly #entries: EngineEntry[]
   #sizeBytes = 0
 
-  constructor(log: DiskFile, entries: EngineEntry[]) {
+  constructor(log: TwinFile, entries: EngineEntry[]) {
     this.#log = log
     this.#entries = entries
   }
@@ -46,14 +47,12 @@ class LevelTwin implements LevelStore {
     operations: readonly EngineOperation[],
     { sync }: { readonly sync: boolean },
   ): Promise<void> {
-    const body = serialize(operations)
-    const header = Buffer.alloc(8)
-    header.writeUInt32BE(crc32(body), 0)
-    header.writeUInt32BE(body.length, 4)
+    const site = sourceSite()
+    const record = frame(operations)
     const position = this.#sizeBytes
-    this.#sizeBytes += header.length + body.length
-    await this.#log.write(Buffer.concat([header, body]), position)
-    if (sync) await this.#log.datasync()
+    this.#sizeBytes += record.length
+    await this.#log.write(record, position)
+    if (sync) await this.#log.datasync(site)
     apply(this.#entries, operations)
   }
 
@@ -67,17 +66,45 @@ class LevelTwin implements LevelStore {
   }
 }
 
-async function replay(disk: DiskTwin, path: string, entries: EngineEntry[]): Promise<void> {
+/** The newest whole table and the logs since. */
+async function recover(
+  disk: DiskTwin,
+  directory: string,
+  numbers: readonly number[],
+): Promise<EngineEntry[]> {
+  let entries: EngineEntry[] = []
+  for (const number of [...new Set(numbers)].sort((a, b) => a - b)) {
+    for await (const table of frames(disk, `${directory}/table-${number}`)) {
+      entries = table as EngineEntry[]
+    }
+    for await (const record of frames(disk, `${directory}/log-${number}`)) {
+      apply(entries, record as EngineOperation[])
+    }
+  }
+  return entries
+}
+
+/** A record under its checksum: CRC-32 (4), length (4), body. */
+function frame(content: unknown): Buffer {
+  const body = serialize(content)
+  const header = Buffer.alloc(8)
+  header.writeUInt32BE(crc32(body), 0)
+  header.writeUInt32BE(body.length, 4)
+  return Buffer.concat([header, body])
+}
+
+async function* frames(disk: DiskTwin, path: string): AsyncGenerator<unknown> {
+  if (!(await disk.exists(path))) return
   const file = await disk.open(path, 'read')
-  const buffer = Buffer.alloc(LOG_BYTES_MAX)
-  const log = buffer.subarray(0, await file.read(buffer, 0))
+  const bytes = Buffer.alloc(file.sizeBytes)
+  await file.read(bytes, 0)
   await file.close()
-  for (let offset = 0; offset + 8 <= log.length; ) {
-    const end = offset + 8 + log.readUInt32BE(offset + 4)
-    const body = log.subarray(offset + 8, end)
-    if (end > log.length || crc32(body) !== log.readUInt32BE(offset)) return
-    if (body.length > 0) apply(entries, deserialize(body))
-    else return
+  for (let offset = 0; offset + 8 <= bytes.length; ) {
+    const end = offset + 8 + bytes.readUInt32BE(offset + 4)
+    const body = bytes.subarray(offset + 8, end)
+    const isWhole = end <= bytes.length && crc32(body) === bytes.readUInt32BE(offset)
+    if (!isWhole || body.length === 0) return
+    yield deserialize(body)
     offset = end
   }
 }
