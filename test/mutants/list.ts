@@ -80,12 +80,21 @@ export const MUTANTS: readonly Mutant[] = [
     'return n - tolerated(n)',
     'return n - 0 * tolerated(n)',
   ),
-  mutant(
-    'take the quorum of those who have spoken',
-    SLOT,
-    'if (ballots.length < quorum(n)) return',
-    'if (ballots.length < quorum(ballots.length || n)) return',
-  ),
+  {
+    name: 'take those who have spoken for the members',
+    edits: [
+      {
+        file: SLOT,
+        find: 'const n = this.context.electorate.members.length\n    const round = this.#round()',
+        put: 'const round = this.#round()\n    const n = this.#tally(round).filter((ballot) => ballot !== undefined).length',
+      },
+      {
+        file: SLOT,
+        find: 'const n = this.context.electorate.members.length\n    const { stage',
+        put: 'const n = ballots.length\n    const { stage',
+      },
+    ],
+  },
   mutant(
     'decide on f votes',
     SLOT,
@@ -138,7 +147,7 @@ export const MUTANTS: readonly Mutant[] = [
     'count ballots of strangers',
     SLOT,
     'const sender = electorate.members.indexOf(input.from)',
-    'const sender = Math.max(0, electorate.members.indexOf(input.from))',
+    'const sender = (electorate.members.indexOf(input.from) + 3) % 3',
   ),
   mutant(
     'forget R10: flip the same coins in every slot',
@@ -233,12 +242,17 @@ export const MUTANTS: readonly Mutant[] = [
     '    this.#unsealed = this.#unsealed.slice(requests.length)\n',
     '',
   ),
-  mutant('forget R12: apply what was applied', SESSION, '    if (known) return known\n', ''),
+  mutant(
+    'forget R12: apply what was applied',
+    SESSION,
+    '    if (known) return known\n',
+    '    if (known && request.seq < 0) return known\n',
+  ),
   mutant(
     'forget R12: take a copy of a forgotten request for a new one',
     SESSION,
-    'request.seq > 1 || at.stamp <= this.#floor',
-    'request.seq > 1',
+    'at.stamp <= this.#floor',
+    'at.stamp < 0 * this.#floor',
   ),
   mutant(
     'forget R12: serve a client that is unknown',

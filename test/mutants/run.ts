@@ -63,7 +63,7 @@ function killerOf(mutant: Mutant): string | undefined {
       )
     }
     run(['node_modules/typescript/bin/tsc', '--noEmit', '-p', 'tsconfig.mutants.json'])
-    return killedByProperty() ?? killedByScenario()
+    return killedByProperty(mutant) ?? killedByScenario()
   } finally {
     for (const [path, source] of originals) writeFileSync(path, source)
   }
@@ -73,8 +73,9 @@ function run(command: readonly string[]): string {
   return execFileSync(process.execPath, command, { cwd: directory, encoding: 'utf8' })
 }
 
-function killedByProperty(): string | undefined {
-  const { stdout, status } = spawnSync(process.execPath, ['test/mutants/properties.ts'], {
+function killedByProperty({ edits }: Mutant): string | undefined {
+  const scope = edits.some(({ file }) => /slot|electorate/.test(file)) ? 'slot' : 'log'
+  const { stdout, status } = spawnSync(process.execPath, ['test/mutants/properties.ts', scope], {
     cwd: directory,
     encoding: 'utf8',
     timeout: MINUTE_MS,
@@ -85,17 +86,22 @@ function killedByProperty(): string | undefined {
 
 function killedByScenario(): string | undefined {
   const files = SCENARIOS.map((name) => `/${name}.test.ts`)
-  const command = ['vitest', 'run', '--project', 'unit', '--bail', '1', '--reporter', 'json']
-  const { stdout, status } = spawnSync(
-    'node_modules/.bin/vitest',
-    [...command.slice(1), ...files],
-    {
-      cwd: directory,
-      encoding: 'utf8',
-      timeout: MINUTE_MS,
-    },
-  )
+  const report = join(directory, 'report.json')
+  const options = ['--project', 'unit', '--bail', '1', '--reporter', 'json', '--outputFile', report]
+  const { status } = spawnSync('node_modules/.bin/vitest', ['run', ...options, ...files], {
+    cwd: directory,
+    timeout: MINUTE_MS,
+  })
   if (status === 0) return undefined
-  const failed = /"fullName":"([^"]*)","status":"failed"/.exec(stdout)?.[1]
-  return `scenario: ${failed?.trim() ?? 'the run itself fails'}`.slice(0, KILLER_LENGTH_MAX)
+  const { testResults } = JSON.parse(readFileSync(report, 'utf8')) as Report
+  const failed = testResults.flatMap((file) => file.assertionResults)
+  const title = failed.find((result) => result.status === 'failed')?.title
+  if (title === undefined) throw new Error('the scenarios do not run at all')
+  return `scenario: ${title}`.slice(0, KILLER_LENGTH_MAX)
+}
+
+type Report = {
+  readonly testResults: readonly {
+    readonly assertionResults: readonly { readonly title: string; readonly status: string }[]
+  }[]
 }

@@ -172,7 +172,7 @@ export class Cluster {
       if (i > SETTLE_STEPS_MAX) throw new Error(`a storm: ${JSON.stringify(this.packets[0])}`)
       let busy = false
       for (const node of this.nodes) {
-        if (this.host(node).isUp) while (this.sync(node)) busy = true
+        if (this.host(node).isUp && this.sync(node)) busy = true
       }
       if (this.packets.length > 0) {
         busy = true
