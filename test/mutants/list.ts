@@ -263,8 +263,8 @@ export const MUTANTS: readonly Mutant[] = [
   mutant(
     'keep the electorate of the start',
     LEDGER,
-    '    this.#electorate = this.#machine.electorate()\n  }\n}',
-    '  }\n}',
+    '    this.#slot++\n    this.#electorate = this.#machine.electorate()\n',
+    '    this.#slot++\n',
   ),
   mutant(
     'forget R14: believe the lowest mark',
@@ -276,13 +276,13 @@ export const MUTANTS: readonly Mutant[] = [
     'forget R14: leave out the open slot',
     RABIA,
     'return this.#agreement.ballots.length > 0 ? slot : history.end - 1',
-    'return this.#agreement.ballots.length > slot ? slot : history.end - 1',
+    'return this.#agreement.ballots.length < 0 ? slot : history.end - 1',
   ),
   mutant(
     'forget R14: read without asking',
     READER,
     'round.marks.size >= quorum(members.length)',
-    'round.marks.size >= 1',
+    'round.marks.size >= quorum(1)',
   ),
   mutant(
     'forget R14: do not ask again in another epoch',
