@@ -55,9 +55,9 @@ export class Cluster {
     return this.machine(node).program as RabiaProcess | undefined
   }
 
-  /** All nodes that run have applied the same. */
-  isLevel(): boolean {
-    const digests = this.roster.map((node) => this.process(node)?.status()?.digest)
+  /** All of `nodes` run and have applied the same. */
+  isLevel(nodes = this.roster): boolean {
+    const digests = nodes.map((node) => this.process(node)?.status()?.digest)
     return digests.every((digest) => digest !== undefined && digest === digests[0])
   }
 
@@ -150,6 +150,11 @@ export class RabiaProcess implements Program<Input, Effect> {
     })
   }
 
+  /** Something that it was asked to keep is not durable yet. */
+  get isSyncing(): boolean {
+    return this.#pending.size > 0
+  }
+
   step(input: Input): readonly Effect[] {
     return this.#isOpen ? this.#rabia.step(input) : []
   }
@@ -175,7 +180,8 @@ export class RabiaProcess implements Program<Input, Effect> {
     if (this.#isOpen) return
     this.#isOpen = true
     const node = this.#machine.name as NodeId
-    this.#observe((observer) => observer.started?.(node, this.#replayed.splice(0)))
+    const replayed = this.#replayed.splice(0)
+    this.#observe((observer) => observer.started?.(node, replayed))
     this.#machine.input({ kind: 'start' })
     this.#cluster.reconnect(node)
     this.#tick()
