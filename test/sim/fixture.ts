@@ -17,7 +17,7 @@ export const [n1, n2, n3, n4, n5] = ['n1', 'n2', 'n3', 'n4', 'n5'] as NodeId[] a
 const SEEDS = [1, 2]
 
 /** Clients that keep a slot under way nearly all the time. */
-const BUSY = { clients: 6, thinkUs: [10 * MILLISECOND, 100 * MILLISECOND] } as const
+const BUSY = { clients: 6, thinkUs: [20 * MILLISECOND, 200 * MILLISECOND] } as const
 
 /** Runs `play` on some seeds, with clients at work and all checkers; what fails names its seed. */
 export function onSeeds(options: StageOptions, play: (stage: Stage, random: Random) => void): void {
