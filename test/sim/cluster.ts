@@ -33,7 +33,7 @@ export class Cluster {
       world,
       describe,
       deliver: (from, to, message) =>
-        this.machine(to as NodeId).input({ kind: 'message', from: from as NodeId, message }),
+        this.#machines.get(to as NodeId)?.input({ kind: 'message', from: from as NodeId, message }),
     })
     const wiring = {
       boot: (machine: RabiaMachine) => this.#boot(machine),
