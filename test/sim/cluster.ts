@@ -109,8 +109,8 @@ export type Observer = {
   started?(node: NodeId, replayed: readonly LogRecord[]): void
   /** The node does not start, and says why. */
   refused?(node: NodeId, fault: AetherError): void
-  /** The node has stopped because its disk failed. */
-  stopped?(node: NodeId): void
+  /** The node has stopped because its disk failed, or was full when it started. */
+  stopped?(node: NodeId, cause: 'disk-failed' | 'no-space'): void
   /** A replica has carried out the operation with this tag, in this life. */
   executed?(node: NodeId, life: number, tag: string): void
 }
@@ -137,14 +137,14 @@ export class RabiaProcess implements Program<Input, Effect> {
     const options = { self, cluster: 'sim', boot: `${life}`, machine: this.registers, limits }
     this.#rabia = new Rabia(options)
     this.#log = new HostedLog(machine, (entry) => this.#replay(decodeRecord(entry.bytes)), {
-      ran: () => this.#open(),
+      opened: () => this.#open(),
       appended: (token) => this.#appended(token),
       refused: (token) => {
         this.#observe((observer) => observer.refusedSpace?.(self))
         machine.input({ kind: 'no-space', token })
       },
-      stopped: () => {
-        this.#observe((observer) => observer.stopped?.(self))
+      stopped: (cause) => {
+        this.#observe((observer) => observer.stopped?.(self, cause))
         machine.kill()
       },
     })
@@ -177,7 +177,6 @@ export class RabiaProcess implements Program<Input, Effect> {
   }
 
   #open(): void {
-    if (this.#isOpen) return
     this.#isOpen = true
     const node = this.#machine.name as NodeId
     const replayed = this.#replayed.splice(0)

@@ -64,8 +64,8 @@ export class Saboteur implements Observer {
   }
 
   /** A supervisor starts the node again; a node killed by a fault waits for the fault's end. */
-  stopped(node: NodeId): void {
-    this.#count('disk-fails')
+  stopped(node: NodeId, cause: 'disk-failed' | 'no-space'): void {
+    if (cause === 'disk-failed') this.#count('disk-fails')
     this.#cluster.world.schedule(SECOND, () => this.#cluster.machine(node).start())
   }
 

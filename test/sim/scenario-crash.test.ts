@@ -175,13 +175,13 @@ test('6: a failed sync stops the node although the next one would succeed, and n
     }
     play.cluster.observers.push(watching)
     for (const node of [n1, n2, n3, n1]) {
-      play.run(1)
+      play.run(0.5)
       play.cluster.machine(node).disk.isBroken = true
-      play.run(3)
+      play.run(1.5)
       // What the failed sync left behind is only in memory: this takes it away, after the node has acted on it.
       bounce(play, node, 'losePower')
     }
-    play.run(2)
+    play.run(1)
     play.close()
     expect(stops).toBe(4)
     expect(afterStop).toBe(0)

@@ -81,5 +81,5 @@ export class Stage {
 const WORKLOAD: WorkloadOptions = {
   clients: 4,
   keys: 5,
-  thinkUs: [200 * MILLISECOND, 1_600 * MILLISECOND],
+  thinkUs: [250 * MILLISECOND, 1_900 * MILLISECOND],
 }
