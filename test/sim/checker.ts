@@ -42,6 +42,8 @@ export class Checker implements Observer {
   /** The highest slot that some node has applied. */
   slots = 0
   forfeited = 0
+  /** Slots that some node took to a second phase. */
+  readonly prolonged = new Set<number>()
   phasesMax = 0
 
   constructor(cluster: Cluster, limits: RabiaLimits) {
@@ -56,7 +58,10 @@ export class Checker implements Observer {
     if (effect.kind === 'applied') this.#applied(node, effect)
     else if (effect.kind === 'send' && effect.message.kind === 'ballots') {
       const { epoch, slot, ballots } = effect.message
-      for (const ballot of ballots) this.#sent(node, ballotName(epoch, slot, ballot), ballot)
+      for (const ballot of ballots) {
+        if (ballot.phase > 1) this.prolonged.add(slot)
+        this.#sent(node, ballotName(epoch, slot, ballot), ballot)
+      }
     } else if (effect.kind === 'violation')
       fail('equivocation', `${node} says that ${effect.from} broke the protocol: ${effect.reason}`)
     else if (effect.kind === 'behind' || effect.kind === 'stalled')

@@ -20,6 +20,7 @@ export type History = {
   readonly events: number
   readonly slots: number
   readonly forfeited: number
+  readonly prolonged: number
   readonly phasesMax: number
   readonly virtualSeconds: number
   readonly operations: number
@@ -51,6 +52,7 @@ export function simulate({ seed, keep = () => true, watch }: SimulationOptions):
     events: world.events,
     slots: checker.slots,
     forfeited: checker.forfeited,
+    prolonged: checker.prolonged.size,
     phasesMax: checker.phasesMax,
     virtualSeconds: world.now / SECOND,
     operations: workload.history.length,
