@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { crc32 as zlibCrc32 } from 'node:zlib'
 
 /** SHA-256 (FIPS 180-4) of `bytes`. */
 export function sha256(bytes: Uint8Array): Uint8Array {
-  return createHash('sha256').update(bytes).digest()
+  return hash('sha256', bytes, 'buffer')
 }
 
 /** CRC-32 (ISO 3309) of `bytes`, continued from `previous`: finds accidents, not attackers. */

@@ -2,7 +2,7 @@
  * What must hold at every moment of every history, checked as it happens on what nodes say, keep and apply. Nothing here knows
  * how the protocol works beyond its messages.
  */
-import type { AetherError } from '../../src/base/fault.ts'
+import type { AetherError, FaultCode } from '../../src/base/fault.ts'
 import type { NodeId } from '../../src/base/ids.ts'
 import type { Ballot, Effect, LogRecord, RabiaLimits } from '../../src/cluster/rabia/index.ts'
 import type { Cluster, Observer } from './cluster.ts'
@@ -36,9 +36,14 @@ export class Checker implements Observer {
   readonly #decided = new Map<number, { readonly batch: string; readonly digest: string }>()
   readonly #nodes = new Map<NodeId, Said>()
   readonly #tags = new Map<NodeId, { readonly life: number; readonly tags: Set<string> }>()
+  readonly #expected = new Map<NodeId, FaultCode>()
+  /** Starts that were refused as expected. */
+  refusals = 0
   /** The highest slot that some node has applied. */
   slots = 0
   forfeited = 0
+  /** Slots that some node took to a second phase. */
+  readonly prolonged = new Set<number>()
   phasesMax = 0
 
   constructor(cluster: Cluster, limits: RabiaLimits) {
@@ -53,7 +58,10 @@ export class Checker implements Observer {
     if (effect.kind === 'applied') this.#applied(node, effect)
     else if (effect.kind === 'send' && effect.message.kind === 'ballots') {
       const { epoch, slot, ballots } = effect.message
-      for (const ballot of ballots) this.#sent(node, ballotName(epoch, slot, ballot), ballot)
+      for (const ballot of ballots) {
+        if (ballot.phase > 1) this.prolonged.add(slot)
+        this.#sent(node, ballotName(epoch, slot, ballot), ballot)
+      }
     } else if (effect.kind === 'violation')
       fail('equivocation', `${node} says that ${effect.from} broke the protocol: ${effect.reason}`)
     else if (effect.kind === 'behind' || effect.kind === 'stalled')
@@ -76,7 +84,16 @@ export class Checker implements Observer {
         fail('log-before-send', `${node} sent ${name} ${ballot}, but its log does not have it`)
   }
 
+  /** From now on the node is right when it refuses to start with this. */
+  expectRefusal(node: NodeId, code: FaultCode): void {
+    this.#expected.set(node, code)
+  }
+
   refused(node: NodeId, fault: AetherError): void {
+    if (this.#expected.get(node) === fault.code) {
+      this.refusals++
+      return
+    }
     fail('no-refusal', `${node} refuses to start although its disk did what it may: ${fault}`)
   }
 

@@ -33,7 +33,7 @@ export class Cluster {
       world,
       describe,
       deliver: (from, to, message) =>
-        this.machine(to as NodeId).input({ kind: 'message', from: from as NodeId, message }),
+        this.#machines.get(to as NodeId)?.input({ kind: 'message', from: from as NodeId, message }),
     })
     const wiring = {
       boot: (machine: RabiaMachine) => this.#boot(machine),
@@ -55,9 +55,9 @@ export class Cluster {
     return this.machine(node).program as RabiaProcess | undefined
   }
 
-  /** All nodes that run have applied the same. */
-  isLevel(): boolean {
-    const digests = this.roster.map((node) => this.process(node)?.status()?.digest)
+  /** All of `nodes` run and have applied the same. */
+  isLevel(nodes = this.roster): boolean {
+    const digests = nodes.map((node) => this.process(node)?.status()?.digest)
     return digests.every((digest) => digest !== undefined && digest === digests[0])
   }
 
@@ -109,8 +109,8 @@ export type Observer = {
   started?(node: NodeId, replayed: readonly LogRecord[]): void
   /** The node does not start, and says why. */
   refused?(node: NodeId, fault: AetherError): void
-  /** The node has stopped because its disk failed. */
-  stopped?(node: NodeId): void
+  /** The node has stopped because its disk failed, or was full when it started. */
+  stopped?(node: NodeId, cause: 'disk-failed' | 'no-space'): void
   /** A replica has carried out the operation with this tag, in this life. */
   executed?(node: NodeId, life: number, tag: string): void
 }
@@ -137,17 +137,22 @@ export class RabiaProcess implements Program<Input, Effect> {
     const options = { self, cluster: 'sim', boot: `${life}`, machine: this.registers, limits }
     this.#rabia = new Rabia(options)
     this.#log = new HostedLog(machine, (entry) => this.#replay(decodeRecord(entry.bytes)), {
-      ran: () => this.#open(),
+      opened: () => this.#open(),
       appended: (token) => this.#appended(token),
       refused: (token) => {
         this.#observe((observer) => observer.refusedSpace?.(self))
         machine.input({ kind: 'no-space', token })
       },
-      stopped: () => {
-        this.#observe((observer) => observer.stopped?.(self))
+      stopped: (cause) => {
+        this.#observe((observer) => observer.stopped?.(self, cause))
         machine.kill()
       },
     })
+  }
+
+  /** Something that it was asked to keep is not durable yet. */
+  get isSyncing(): boolean {
+    return this.#pending.size > 0
   }
 
   step(input: Input): readonly Effect[] {
@@ -172,10 +177,10 @@ export class RabiaProcess implements Program<Input, Effect> {
   }
 
   #open(): void {
-    if (this.#isOpen) return
     this.#isOpen = true
     const node = this.#machine.name as NodeId
-    this.#observe((observer) => observer.started?.(node, this.#replayed.splice(0)))
+    const replayed = this.#replayed.splice(0)
+    this.#observe((observer) => observer.started?.(node, replayed))
     this.#machine.input({ kind: 'start' })
     this.#cluster.reconnect(node)
     this.#tick()

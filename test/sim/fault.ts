@@ -64,8 +64,8 @@ export class Saboteur implements Observer {
   }
 
   /** A supervisor starts the node again; a node killed by a fault waits for the fault's end. */
-  stopped(node: NodeId): void {
-    this.#count('disk-fails')
+  stopped(node: NodeId, cause: 'disk-failed' | 'no-space'): void {
+    if (cause === 'disk-failed') this.#count('disk-fails')
     this.#cluster.world.schedule(SECOND, () => this.#cluster.machine(node).start())
   }
 
@@ -162,6 +162,12 @@ const KINDS = {
   duplication: (scene) => conditions(scene, { duplication: scene.random.pick([0.1, 1]) }),
   disorder: (scene) => conditions(scene, { disorder: scene.random.pick([0.1, 0.5, 1]) }),
   'slow-links': (scene) => conditions(scene, { slowness: scene.random.skewed(10, 500) }),
+  'uneven-links'(scene) {
+    const links = allLinks(scene)
+    for (const [from, to] of links)
+      scene.cluster.network.link(from, to).slowness = scene.random.skewed(1, 50)
+    return () => restoreAll(scene, links)
+  },
   clog: (scene) => clog(scene, linksFrom(scene, anyNode(scene))),
   swizzle: (scene) => {
     const some = allLinks(scene).filter(() => scene.random.chance(0.4))

@@ -12,8 +12,9 @@ export class HostedLog {
   readonly #machine: Computer
   readonly #writer: LogWriter
   readonly #on: LogListener
+  #isOpen = false
 
-  /** Reads the whole log (throws as the scan does), then opens it; `on.opened` says when. */
+  /** Reads the whole log (throws as the scan does), then opens it. */
   constructor(machine: Computer, onEntry: (entry: LogEntry) => void, on: LogListener) {
     this.#machine = machine
     this.#on = on
@@ -35,7 +36,7 @@ export class HostedLog {
   #step(input: LogInput): void {
     for (const effect of this.#writer.step(input)) {
       if (effect.kind === 'run') this.#run(effect.actions, 0)
-      else if (effect.kind === 'stopped') this.#on.stopped()
+      else if (effect.kind === 'stopped') this.#on.stopped('disk-failed')
       else this.#on[effect.kind](effect.token)
     }
   }
@@ -43,7 +44,7 @@ export class HostedLog {
   #run(actions: readonly LogAction[], index: number): void {
     const action = actions[index]
     if (action === undefined) {
-      this.#on.ran()
+      this.#open()
       this.#step({ kind: 'ran' })
       return
     }
@@ -52,8 +53,15 @@ export class HostedLog {
     this.#machine.after(delay, () => {
       const failure = this.#act(action)
       if (failure === undefined) this.#run(actions, index + 1)
+      else if (failure === 'no-space' && !this.#isOpen) this.#on.stopped('no-space')
       else this.#step({ kind: 'failed', cause: failure })
     })
+  }
+
+  #open(): void {
+    if (this.#isOpen) return
+    this.#isOpen = true
+    this.#on.opened()
   }
 
   #act(action: LogAction): 'no-space' | 'broken' | undefined {
@@ -93,16 +101,17 @@ export class HostedLog {
 }
 
 export type LogListener = {
-  /** A list of disk actions has been carried out; the first time, the log is open. */
-  ran(): void
+  /** What was read is durable. */
+  opened(): void
   appended(token: number): void
   refused(token: number): void
-  stopped(): void
+  /** Nothing more comes of this log: the disk has failed, or had no room to open it. */
+  stopped(cause: 'disk-failed' | 'no-space'): void
 }
 
 /** Small, so that segments are begun and scanned often, and power loss has short files to garble. */
-const SEGMENT_BYTES = 64 * 1_024
-const READ_BYTES = 64 * 1_024
+const SEGMENT_BYTES = 30 * 1_024
+const READ_BYTES = 32 * 1_024
 
 /** An NVMe disk without power-loss protection. */
 const WRITE_US = [10, 60] as const

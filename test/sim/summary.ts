@@ -6,6 +6,7 @@ export class Summary {
   #seeds = 0
   #slots = 0
   #forfeited = 0
+  #prolonged = 0
   #operations = 0
   #events = 0
   #virtualSeconds = 0
@@ -16,6 +17,7 @@ export class Summary {
     this.#seeds++
     this.#slots += history.slots
     this.#forfeited += history.forfeited
+    this.#prolonged += history.prolonged
     this.#operations += history.operations
     this.#events += history.events
     this.#virtualSeconds += history.virtualSeconds
@@ -25,14 +27,14 @@ export class Summary {
     if (failure !== undefined) this.failed++
   }
 
-  /** A few lines about everything added, which took `cores` cores `seconds` seconds. */
-  text(seconds: number, cores: number): string {
+  /** A few lines about everything added, which took `seconds`, and `coreSeconds` of all cores together. */
+  text(seconds: number, coreSeconds: number): string {
     const faults = [...this.#faults].sort(([a], [b]) => (a < b ? -1 : 1))
-    const usPerSlot = (seconds * 1e6 * cores) / (2 * this.#slots)
+    const usPerSlot = (coreSeconds * 1e6) / (2 * this.#slots)
     return [
       `${this.#seeds} seeds, each twice, in ${seconds.toFixed(1)} s: ${this.failed} failed`,
-      `${this.#slots} slots (${this.#forfeited} forfeited, at most ${this.#phasesMax} phases), ${this.#operations} operations`,
-      `${(this.#virtualSeconds / 3_600).toFixed(1)} virtual hours, ${this.#events} events, ${usPerSlot.toFixed(0)} µs of a core per slot`,
+      `${this.#slots} slots (${this.#forfeited} forfeited, ${this.#prolonged} with a second phase, at most ${this.#phasesMax}), ${this.#operations} operations`,
+      `${(this.#virtualSeconds / 3_600).toFixed(1)} virtual hours, ${this.#events} events, ${usPerSlot.toFixed(0)} µs of a core per slot, ${((coreSeconds * 500) / this.#seeds).toFixed(0)} ms per history`,
       `faults: ${faults.map(([kind, count]) => `${kind} ${count}`).join(', ')}`,
     ].join('\n')
   }

@@ -60,8 +60,12 @@ export class Workload implements Observer {
   }
 
   #think(client: Client): void {
+    const { world } = this.#cluster
     const [min, max] = this.#options.thinkUs
-    this.#cluster.world.schedule(client.random.skewed(min, max), () => {
+    const think = client.random.skewed(min, max)
+    // Many act on the same beat, so that nodes have different things to propose at one time.
+    const toBeat = client.random.chance(ON_BEAT) ? BEAT_US - ((world.now + think) % BEAT_US) : 0
+    world.schedule(think + toBeat, () => {
       if (!this.#isStopping) this.#begin(client)
     })
   }
@@ -164,6 +168,8 @@ type Attempts = {
   count: number
 }
 
+const ON_BEAT = 0.7
+const BEAT_US = 200 * MILLISECOND
 const ATTEMPT_US = 700 * MILLISECOND
 const PATIENCE_US = 12 * SECOND
 
