@@ -112,8 +112,6 @@ export class Rabia {
     }
   }
 
-  // ---- start and time
-
   #replay(record: LogRecord): void {
     if (this.#ledger.stalled !== undefined) return
     assert(record.slot === this.#ledger.slot, 'the log holds one slot after the other')
@@ -137,8 +135,8 @@ export class Rabia {
     const isBusy = this.#agreement.isJoined || this.#intake.waiting > 0 || this.#reader.size > 0
     const action = this.#pace.tick(this.#ledger.slot, isBusy)
     if (action === 'repeat') this.#repeatTo(this.#peers)
-    else if (action === 'ask') this.#ask(this.#peers[this.#pace.turn(this.#peers.length)])
-    if (action !== 'repeat') this.#queryMarks(this.#peers)
+    else this.#queryMarks(this.#peers)
+    if (action === 'ask') this.#ask(this.#pace.turn(this.#peers))
   }
 
   /** Everything that `peers` may have missed (R4), and the question what this node has missed. */
@@ -149,29 +147,27 @@ export class Rabia {
       this.#queue.add(batch)
       this.#send(peers, { kind: 'forward', batch })
     }
-    this.#send(peers, { kind: 'fetch', slot: this.#ledger.slot })
+    this.#ask(peers)
     this.#queryMarks(peers)
     this.#propose()
   }
 
   /** Asks for everything from the current slot on. */
-  #ask(peer: NodeId | undefined): void {
-    if (peer) this.#send([peer], { kind: 'fetch', slot: this.#ledger.slot })
+  #ask(peers: readonly NodeId[]): void {
+    this.#send(peers, { kind: 'fetch', slot: this.#ledger.slot })
   }
-
-  // ---- requests and reads
 
   #request(request: Request): void {
     const known = this.#ledger.sessions.known(request)
-    if (known) {
-      this.#reply(request, known)
-      return
-    }
-    const refusal =
-      this.#ledger.stalled ??
-      (this.#journal.isFull ? 'the disk is full' : this.#intake.accept(request))
-    if (refusal !== undefined) this.#reply(request, { kind: 'busy', reason: refusal })
+    const reason = known ? undefined : this.#refusal(request)
+    if (known) this.#reply(request, known)
+    else if (reason !== undefined) this.#reply(request, { kind: 'busy', reason })
     else if (this.#intake.open.length === 0) this.#seal()
+  }
+
+  #refusal(request: Request): string | undefined {
+    if (this.#journal.isFull) return 'the disk is full'
+    return this.#ledger.stalled ?? this.#intake.accept(request)
   }
 
   /** Requests gather while an own batch waits; a second one is known to everybody when its turn comes. */
@@ -206,8 +202,6 @@ export class Rabia {
     const { slot, history } = this.#ledger
     return this.#agreement.ballots.length > 0 ? slot : history.end - 1
   }
-
-  // ---- messages
 
   #receive(from: NodeId, message: Message): void {
     switch (message.kind) {
@@ -278,19 +272,17 @@ export class Rabia {
     }
     this.#pace.reached(message.end)
     if (this.#ledger.slot === before) return
-    if (this.#ledger.slot < message.end) this.#ask(from)
+    if (this.#ledger.slot < message.end) this.#ask([from])
     this.#enter()
   }
 
   #hearOf(from: NodeId, slot: SlotNumber): void {
-    if (this.#pace.hearOf(slot, this.#ledger.slot)) this.#ask(from)
+    if (this.#pace.hearOf(slot, this.#ledger.slot)) this.#ask([from])
   }
 
   #learn(batch: Batch): void {
     if (!this.#ledger.history.has(batch.id)) this.#queue.add(batch)
   }
-
-  // ---- the current slot
 
   #propose(): void {
     if (this.#queue.head) this.#join()
@@ -331,8 +323,6 @@ export class Rabia {
     this.#ballotToken = undefined
     this.#perform(this.#agreement.persisted())
   }
-
-  // ---- from a decision to the next slot
 
   #commit(batch: Batch | undefined): void {
     const { number, ballots } = this.#agreement
