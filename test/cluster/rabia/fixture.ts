@@ -1,4 +1,4 @@
-import type { NodeId, RequestId } from '../../../src/base/ids.ts'
+import type { NodeId } from '../../../src/base/ids.ts'
 import {
   type Applied,
   type Effect,
@@ -216,8 +216,3 @@ export class Cluster {
 
 /** Nothing that ends takes longer. */
 const SETTLE_STEPS_MAX = 20_000
-
-/** A branded request id. */
-export function requestId(text: string): RequestId {
-  return text as RequestId
-}
