@@ -54,8 +54,8 @@ const syncSites = [
   },
 ] as const
 
-/** The port, and its fulfilment by the machine. */
-const portFiles = ['file-system.ts', 'disk.ts']
+/** The port, its fulfilment by the machine, and the consensus log, whose own crash suite leaves out each of its syncs. */
+const portFiles = ['file-system.ts', 'disk.ts', 'log.disk.ts']
 
 function sourceLines(): { file: string; number: number; line: string }[] {
   const directory = new URL('../../src/storage/', import.meta.url)

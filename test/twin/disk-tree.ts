@@ -6,7 +6,8 @@ const SECTOR_BYTES = 4_096
  */
 export class File {
   #current = new Uint8Array(0)
-  #durable: Uint8Array = new Uint8Array(0)
+  #durable = new Uint8Array(0)
+  #durableBytes = 0
   /** Per sector the extent written since the last sync. */
   readonly #dirty = new Map<number, { start: number; end: number }>()
   sizeBytes = 0
@@ -19,11 +20,7 @@ export class File {
 
   write(bytes: Uint8Array, position: number): void {
     const end = position + bytes.length
-    if (end > this.#current.length) {
-      const larger = new Uint8Array(Math.max(end, this.#current.length * 2))
-      larger.set(this.#current)
-      this.#current = larger
-    }
+    this.#current = grown(this.#current, end)
     this.#current.set(bytes, position)
     this.sizeBytes = Math.max(this.sizeBytes, end)
     for (let start = position; start < end; ) {
@@ -39,7 +36,15 @@ export class File {
   }
 
   sync(): void {
-    this.#durable = this.#current.slice(0, this.sizeBytes)
+    this.#durable = grown(this.#durable, this.sizeBytes)
+    this.#durableBytes = this.sizeBytes
+    for (const { start, end } of this.#dirty.values())
+      this.#durable.set(this.#current.subarray(start, end), start)
+    this.#dirty.clear()
+  }
+
+  /** A sync that failed: the kernel takes the unsynced sectors for clean, so readers see them and no later sync saves them. */
+  failSync(): void {
     this.#dirty.clear()
   }
 
@@ -48,7 +53,7 @@ export class File {
     const file = new File()
     const size = this.#survivingSize(random)
     const bytes = new Uint8Array(size)
-    bytes.set(this.#durable.subarray(0, size))
+    bytes.set(this.#durable.subarray(0, Math.min(size, this.#durableBytes)))
     for (const { start, end: writtenEnd } of this.#dirty.values()) {
       const end = Math.min(writtenEnd, size)
       const fate = random()
@@ -64,17 +69,17 @@ export class File {
   /** Bytes that no write changed stay: without that (powersafe overwrite) nothing could be appended safely. */
   #garble(bytes: Uint8Array, start: number, end: number, random: () => number): void {
     for (let i = start; i < end; i++) {
-      if (i >= this.#durable.length || this.#durable[i] !== this.#current[i])
+      if (i >= this.#durableBytes || this.#durable[i] !== this.#current[i])
         bytes[i] = random() * 256
     }
   }
 
   #survivingSize(random: () => number): number {
     const fate = random()
-    if (fate < 1 / 3) return this.#durable.length
+    if (fate < 1 / 3) return this.#durableBytes
     if (fate < 2 / 3) return this.sizeBytes
-    const difference = this.sizeBytes - this.#durable.length
-    return this.#durable.length + Math.floor(random() * difference)
+    const difference = this.sizeBytes - this.#durableBytes
+    return this.#durableBytes + Math.floor(random() * difference)
   }
 }
 
@@ -129,4 +134,11 @@ export function directory(): Directory {
 /** The whole tree after power loss. */
 export function survivingTree(root: Directory, random: () => number): Directory {
   return root.surviving(random, new Map())
+}
+
+function grown(bytes: Uint8Array<ArrayBuffer>, sizeBytes: number): Uint8Array<ArrayBuffer> {
+  if (sizeBytes <= bytes.length) return bytes
+  const larger = new Uint8Array(Math.max(sizeBytes, bytes.length * 2))
+  larger.set(bytes)
+  return larger
 }

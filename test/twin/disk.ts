@@ -145,9 +145,14 @@ export class DiskTwin implements Disk {
   }
 
   /** Makes something durable, unless the machine stops at it. */
-  async sync(call: DiskCall, promote: () => void): Promise<void> {
+  async sync(call: DiskCall, promote: () => void, fail?: () => void): Promise<void> {
     await this.#pause()
-    await this.#options.before?.(call)
+    try {
+      await this.#options.before?.(call)
+    } catch (failed) {
+      fail?.()
+      throw failed
+    }
     if (this.#countStep()) await this.#forever()
     if (!this.#options.isSuppressed?.(call)) promote()
     await this.#pause()
@@ -246,7 +251,11 @@ export class TwinFile implements DiskFile {
   datasync(site = sourceSite()): Promise<void> {
     this.#assertOpen()
     const call = { kind: 'datasync', path: this.#path, site } as const
-    return this.#disk.sync(call, () => this.#file.sync())
+    return this.#disk.sync(
+      call,
+      () => this.#file.sync(),
+      () => this.#file.failSync(),
+    )
   }
 
   async close(): Promise<void> {

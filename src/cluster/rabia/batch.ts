@@ -1,0 +1,33 @@
+import type { Brand, NodeId } from '../../base/ids.ts'
+import type { SlotNumber } from './ballot.ts'
+
+/** Names one batch and its content for ever: `origin/boot/seq`. */
+export type BatchId = Brand<string, 'BatchId'>
+
+/**
+ * A command on behalf of a client. `client` and `seq` make its effect happen once, however often it is sent: a client
+ * has one request open at a time, counts them up from 1 and keeps the number for retries.
+ */
+export type Request = {
+  readonly client: string
+  readonly seq: number
+  readonly command: string
+}
+
+/**
+ * What one slot decides on: requests gathered by the node `origin`. `boot` is different for every start of that node,
+ * so that an id never names two contents. `stamp` is the slot the origin worked on when it sealed the batch; queues are
+ * ordered by (stamp, origin, seq), a hint that never affects safety (R11).
+ */
+export type Batch = {
+  readonly id: BatchId
+  readonly origin: NodeId
+  readonly seq: number
+  readonly stamp: SlotNumber
+  readonly requests: readonly Request[]
+}
+
+/** The id of the batch that `origin` seals as its `seq`th since it started as `boot`. */
+export function batchId(origin: NodeId, boot: string, seq: number): BatchId {
+  return `${origin}/${boot}/${seq}` as BatchId
+}

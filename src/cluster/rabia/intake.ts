@@ -1,0 +1,102 @@
+import type { NodeId } from '../../base/ids.ts'
+import type { SlotNumber } from './ballot.ts'
+import { type Batch, type BatchId, batchId, type Request } from './batch.ts'
+
+/** The requests of this node's clients: who waits for an answer, and which requests still need a batch. Bounded. */
+export class Intake {
+  readonly #options: IntakeOptions
+  readonly #waiting = new Map<string, Request>()
+  readonly #open = new Map<BatchId, Batch>()
+  #unsealed: Request[] = []
+  #units = 0
+  #seq = 0
+
+  constructor(options: IntakeOptions) {
+    this.#options = options
+  }
+
+  /** Requests accepted and not yet answered. */
+  get waiting(): number {
+    return this.#waiting.size
+  }
+
+  /** Own batches that no slot has decided yet, oldest first. */
+  get open(): readonly Batch[] {
+    return [...this.#open.values()]
+  }
+
+  /** Takes the request, or says why not. One that waits already is taken again without effect. */
+  accept(request: Request): string | undefined {
+    const { requests, requestUnits } = this.#options.limits
+    if (this.#waiting.has(keyOf(request))) return undefined
+    if (this.#waiting.size >= requests) return `${requests} requests wait for agreement`
+    if (this.#units + sizeOf(request) > requestUnits) {
+      return `the requests that wait for agreement have reached ${requestUnits} units`
+    }
+    this.#waiting.set(keyOf(request), request)
+    this.#units += sizeOf(request)
+    this.#unsealed.push(request)
+    return undefined
+  }
+
+  /** The next batch, made at `slot`, unless nothing waits for one or too many are open. */
+  seal(slot: SlotNumber): Batch | undefined {
+    if (this.#unsealed.length === 0 || this.#open.size >= OPEN_MAX) return undefined
+    const { origin, boot } = this.#options
+    const seq = ++this.#seq
+    const requests = this.#unsealed.slice(0, this.#batchLength())
+    this.#unsealed = this.#unsealed.slice(requests.length)
+    const id = batchId(origin, boot, seq)
+    const batch = { id, origin, seq, stamp: slot, requests }
+    this.#open.set(id, batch)
+    return batch
+  }
+
+  /** A slot has decided the batch, own or not. */
+  close(id: BatchId): void {
+    this.#open.delete(id)
+  }
+
+  /** Whether a client waits for this request here; after that it no longer does. */
+  settle(request: Request): boolean {
+    const waiting = this.#waiting.get(keyOf(request))
+    if (!waiting) return false
+    this.#waiting.delete(keyOf(request))
+    this.#units -= sizeOf(waiting)
+    return true
+  }
+
+  #batchLength(): number {
+    const { batchRequests, batchUnits } = this.#options.limits
+    let units = 0
+    let length = 0
+    for (const request of this.#unsealed) {
+      units += sizeOf(request)
+      if (length > 0 && (length === batchRequests || units > batchUnits)) break
+      length++
+    }
+    return length
+  }
+}
+
+type IntakeOptions = {
+  readonly origin: NodeId
+  readonly boot: string
+  readonly limits: {
+    readonly requests: number
+    readonly requestUnits: number
+    readonly batchRequests: number
+    readonly batchUnits: number
+  }
+}
+
+/** One batch is being decided while the next one travels. */
+const OPEN_MAX = 2
+
+function keyOf(request: Request): string {
+  return `${request.seq} ${request.client}`
+}
+
+function sizeOf(request: Request): number {
+  return request.command.length
+}

@@ -1,0 +1,65 @@
+import type { SlotNumber } from './ballot.ts'
+import type { Request } from './batch.ts'
+import type { Outcome } from './effect.ts'
+import type { Applied } from './machine.ts'
+
+/**
+ * What makes every request take effect once (R12): per client the number and result of its last request. Part of the
+ * replicated state: all nodes hold the same sessions in the same order and forget the same one.
+ */
+export class Sessions {
+  readonly #byClient = new Map<string, Session>()
+  readonly #limit: number
+  /** The last slot in which a forgotten session was used. */
+  #floor: SlotNumber = 0
+
+  /** At most `limit` sessions; the least recently used is forgotten. Equal on all nodes. */
+  constructor(limit: number) {
+    this.#limit = limit
+  }
+
+  get size(): number {
+    return this.#byClient.size
+  }
+
+  /** The outcome of a request that needs no new slot, if it is known. */
+  known(request: Request): Exclude<Outcome, { kind: 'busy' }> | undefined {
+    const session = this.#byClient.get(request.client)
+    if (!session || request.seq > session.seq) return undefined
+    return request.seq === session.seq
+      ? { kind: 'applied', result: session.result }
+      : { kind: 'superseded' }
+  }
+
+  /**
+   * Applies `request` as part of a batch sealed at `stamp` and decided in `slot`, unless it was before. Of a client
+   * without a session it must be the first request, in a batch younger than anything forgotten: else it might be the
+   * second copy of one whose session is gone.
+   */
+  execute(request: Request, at: Place, apply: () => Applied): Executed {
+    const known = this.known(request)
+    if (known) return known
+    const session = this.#byClient.get(request.client)
+    if (!session && (request.seq > 1 || at.stamp <= this.#floor)) return { kind: 'expired' }
+    const applied = apply()
+    if (applied.kind === 'stalled') return applied
+    this.#byClient.delete(request.client)
+    this.#byClient.set(request.client, { seq: request.seq, result: applied.result, slot: at.slot })
+    if (this.#byClient.size > this.#limit) this.#forgetOldest()
+    return applied
+  }
+
+  #forgetOldest(): void {
+    for (const [client, session] of this.#byClient) {
+      this.#byClient.delete(client)
+      this.#floor = session.slot
+      return
+    }
+  }
+}
+
+type Session = { readonly seq: number; readonly result: string; readonly slot: SlotNumber }
+
+type Place = { readonly stamp: SlotNumber; readonly slot: SlotNumber }
+
+type Executed = Exclude<Outcome, { kind: 'busy' }> | Extract<Applied, { kind: 'stalled' }>

@@ -1,0 +1,85 @@
+/** A cluster with clients and checkers, ready for faults: what a simulation draws from its seed and a scenario sets up by hand. */
+import type { RabiaLimits } from '../../src/cluster/rabia/index.ts'
+import { LIMITS } from '../../src/cluster/rabia/options.ts'
+import { Checker, PropertyViolation } from './checker.ts'
+import { Cluster } from './cluster.ts'
+import { Saboteur } from './fault.ts'
+import { checkLinearizability } from './linearizability.ts'
+import type { Random } from './random.ts'
+import { registerModel } from './register.ts'
+import { Workload, type WorkloadOptions } from './workload.ts'
+import { MILLISECOND, SECOND, World } from './world.ts'
+
+export type StageOptions = {
+  readonly nodes: number
+  readonly limits?: Partial<RabiaLimits>
+  readonly workload?: Partial<WorkloadOptions>
+  readonly watch?: (line: string) => void
+}
+
+/** By then a cluster without faults has ended every operation and every node has caught up. */
+const HEALING_US = 10 * SECOND
+
+export class Stage {
+  readonly world: World
+  readonly cluster: Cluster
+  readonly checker: Checker
+  readonly saboteur: Saboteur
+  readonly workload: Workload
+
+  constructor(random: Random, options: StageOptions) {
+    const { nodes, limits = {}, workload, watch } = options
+    this.world = new World(random, watch)
+    this.cluster = new Cluster(this.world, nodes, limits)
+    this.checker = new Checker(this.cluster, { ...LIMITS, ...limits })
+    this.saboteur = new Saboteur(this.cluster)
+    this.workload = new Workload(this.cluster, { ...WORKLOAD, ...workload })
+  }
+
+  /** Every node starts, and the clients begin. */
+  open(): void {
+    for (const machine of this.cluster.machines) machine.start()
+    this.workload.start()
+    this.#sampleMemory()
+  }
+
+  /** So many virtual seconds pass, or fewer when `isOver` answers true. */
+  run(seconds: number, isOver?: () => boolean): void {
+    this.world.runUntil(this.world.now + seconds * SECOND, isOver)
+  }
+
+  /** Everything is healed and the clients come to an end: within a bounded time all have their answers and all `nodes` agree. */
+  close(nodes = this.cluster.roster): void {
+    this.saboteur.heal()
+    this.workload.stop()
+    const isDone = () => this.workload.open === 0 && this.cluster.isLevel(nodes)
+    this.world.runUntil(this.world.now + HEALING_US, isDone)
+    if (!isDone()) {
+      const { cluster, workload } = this
+      const slots = cluster.roster.map((node) => cluster.process(node)?.status()?.slot ?? 'down')
+      const what = `${workload.open} operations open, nodes at ${slots.join(', ')}`
+      throw new PropertyViolation('progress', `${HEALING_US / SECOND} s after healing: ${what}`)
+    }
+    this.checkHistory()
+  }
+
+  /** What the clients saw is linearizable. */
+  checkHistory(): void {
+    const verdict = checkLinearizability(registerModel, this.workload.history)
+    if (verdict.kind !== 'linearizable')
+      throw new PropertyViolation('linearizability', `${verdict.kind} on ${verdict.partition}`)
+  }
+
+  #sampleMemory(): void {
+    this.world.schedule(SECOND, () => {
+      this.checker.checkMemory()
+      this.#sampleMemory()
+    })
+  }
+}
+
+const WORKLOAD: WorkloadOptions = {
+  clients: 4,
+  keys: 5,
+  thinkUs: [250 * MILLISECOND, 1_900 * MILLISECOND],
+}
