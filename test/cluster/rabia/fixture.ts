@@ -172,7 +172,7 @@ export class Cluster {
       if (i > SETTLE_STEPS_MAX) throw new Error(`a storm: ${JSON.stringify(this.packets[0])}`)
       let busy = false
       for (const node of this.nodes) {
-        if (this.host(node).isUp) while (this.sync(node)) busy = true
+        if (this.host(node).isUp && this.sync(node)) busy = true
       }
       if (this.packets.length > 0) {
         busy = true
@@ -186,12 +186,16 @@ export class Cluster {
   heal(ticksMax = 200): void {
     for (let i = 0; i < ticksMax; i++) {
       this.settle()
-      const states = this.nodes
-        .filter((node) => this.host(node).isUp)
-        .map((node) => this.host(node).rabia.status())
-      const isQuiet = states.every(
-        (state) => state.digest === states[0]?.digest && state.waiting + state.queued === 0,
-      )
+      const running = this.nodes.map((node) => this.host(node)).filter(({ isUp }) => isUp)
+      const [first] = running
+      const isQuiet = this.nodes.every((node) => {
+        const { isUp, rabia, machine } = this.host(node)
+        if (!isUp) return true
+        const { digest, waiting, queued } = rabia.status()
+        // Who has no vote proposes nothing of what others have asked for.
+        const isLeft = machine.electorate().members.includes(node) ? queued : 0
+        return digest === first?.rabia.status().digest && waiting + isLeft === 0
+      })
       if (isQuiet) return
       this.tick()
     }

@@ -12,7 +12,7 @@
 import type { NodeId } from '../../../src/base/ids.ts'
 import type { Ballot } from '../../../src/cluster/rabia/ballot.ts'
 import type { BatchId } from '../../../src/cluster/rabia/batch.ts'
-import { type Electorate, electorate, quorum } from '../../../src/cluster/rabia/electorate.ts'
+import { type Electorate, electorate } from '../../../src/cluster/rabia/electorate.ts'
 import { emptySlot, Slot, type SlotInput, type SlotState } from '../../../src/cluster/rabia/slot.ts'
 
 /** Explores every state and returns how many there are; throws a `Violation` at the first bad one. */
@@ -45,6 +45,11 @@ export type Explored = { readonly states: number; readonly steps: number; readon
 /** A property does not hold: what, and the state in which it was seen. */
 export class Violation extends Error {
   override readonly name = 'Violation'
+}
+
+/** The model is larger than allowed; nothing was found in the part that was explored. */
+export class TooManyStates extends Error {
+  override readonly name = 'TooManyStates'
 }
 
 /** One member's part in one slot: its memory, its disk, and what it has sent. */
@@ -145,7 +150,7 @@ class Checker {
     if (this.#seen.has(key)) return
     this.#seen.add(key)
     if (this.#seen.size > (this.#model.statesMax ?? Number.POSITIVE_INFINITY)) {
-      throw new Error(`more than ${this.#model.statesMax} states`)
+      throw new TooManyStates(`more than ${this.#model.statesMax} states`)
     }
     this.#open.push(state)
   }
@@ -226,6 +231,8 @@ class Checker {
     const { lives } = state.members[self]!
     const life = lives.at(-1)!
     const { memory, unsynced } = life
+    // A crash there only leads back to where it came from, or further out.
+    if (this.#isBeyond(life)) return
     if (!this.#model.immortal) yield* crashes(lives)
     if (this.#model.growth && !memory.decision) {
       for (const other of state.members) {
@@ -238,13 +245,14 @@ class Checker {
       for (const batch of this.#proposals(state, lives.length)) yield { kind: 'propose', batch }
       return
     }
-    if (this.#isBeyond(life)) return
     if (unsynced) yield { kind: 'sync' }
     if (this.#model.singly) {
       for (const ballots of singles(state, self)) yield { kind: 'hear', ballots, thenSync: false }
       return
     }
-    const needed = quorum(life.electorate.members.length)
+    const n = life.electorate.members.length
+    // n − f, told here once more: the checker must not believe what it checks.
+    const needed = n - Math.floor((n - 1) / 2)
     const stray = strays(state, self)
     for (const fresh of quorums(state, self)) {
       const ballots = [...stray, ...fresh]

@@ -42,6 +42,25 @@ test('a read on a node that missed a write waits until it has it (R14)', () => {
   expect(readable(cluster, c)).toEqual([1])
 })
 
+test('a voter that has not decided yet tells of the slot it votes in (R14)', () => {
+  const cluster = new Cluster([a, b, c])
+  cluster.settle()
+  cluster.link = ({ from, to, message }) => {
+    if (to === c) return from === b && message.kind === 'mark'
+    return message.kind !== 'ballots' || from !== a || message.ballots[0]?.stage !== 'vote'
+  }
+  cluster.request(a, 'client', 'hello')
+  cluster.settle()
+  expect(cluster.replies('client')).toHaveLength(1)
+  expect(cluster.applied(b)).toEqual([])
+  cluster.input(c, { kind: 'read', id: 1 })
+  cluster.settle()
+  expect(readable(cluster, c)).toEqual([])
+  cluster.link = () => true
+  cluster.heal()
+  expect(cluster.applied(c)).toEqual(['hello'])
+})
+
 test('a minority reads nothing (R14)', () => {
   const cluster = new Cluster([a, b, c])
   cluster.settle()

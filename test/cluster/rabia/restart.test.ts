@@ -1,7 +1,16 @@
 import { expect, test } from 'vitest'
 import type { NodeId } from '../../../src/base/ids.ts'
-import type { Effect, LogRecord } from '../../../src/cluster/rabia/index.ts'
-import { decodeRecord, encodeRecord } from '../../../src/cluster/rabia/index.ts'
+import {
+  type Ballot,
+  type Batch,
+  batchId,
+  decodeRecord,
+  type Effect,
+  encodeRecord,
+  type LogRecord,
+  type Stage,
+  type Value,
+} from '../../../src/cluster/rabia/index.ts'
 import { a, b, Cluster, c } from './fixture.ts'
 
 /** What the node has told others of its ballots, in order and without repetitions. */
@@ -116,19 +125,31 @@ test('a restarted client session remembers its last result', () => {
   expect(cluster.applied(a)).toEqual(['hello'])
 })
 
-test('a member that lost the body of a decided batch gets it from its peers', () => {
+test('a restarted member that decides a batch it does not know waits for its body', () => {
   const cluster = new Cluster([a, b, c])
-  cluster.settle()
-  cluster.request(b, 'client', 'hello')
-  cluster.link = ({ to, message }) => to !== a || message.kind === 'ballots'
-  // The bodies reach a with the proposals; it forgets them in the crash, and hears only ids after it.
-  while (cluster.host(a).durable.length < 2) {
-    for (const node of [a, b, c]) cluster.sync(node)
-    cluster.deliver()
+  for (const node of [a, b, c]) cluster.crash(node)
+  const requests = [{ client: 'client', seq: 1, command: 'hello' }]
+  const batch: Batch = { id: batchId(b, 'boot1', 1), origin: b, seq: 1, stamp: 1, requests }
+  const say = (stage: Stage, phase: number, value: Value): Ballot => ({
+    stage,
+    phase,
+    value,
+    batch: value === 0 ? undefined : batch.id,
+  })
+  for (const ballot of [say('proposal', 0, 0), say('state', 1, 0), say('vote', 1, '?')]) {
+    cluster.host(a).durable.push({ kind: 'ballot', epoch: 1, slot: 1, ballot, batch: undefined })
   }
-  cluster.restart(a)
-  cluster.link = () => true
-  cluster.heal()
+  cluster.start(a)
+  const hear = (ballots: readonly Ballot[], body?: Batch): void => {
+    const about = { kind: 'ballots', epoch: 1, slot: 1, repeats: body !== undefined } as const
+    cluster.input(a, { kind: 'message', from: b, message: { ...about, ballots, batch: body } })
+    cluster.sync(a)
+  }
+  hear([say('vote', 1, 1)])
+  hear([say('state', 2, 1)])
+  hear([say('vote', 2, 1)])
+  expect(cluster.host(a).rabia.status().slot).toBe(1)
+  hear([say('proposal', 0, 1)], batch)
   expect(cluster.applied(a)).toEqual(['hello'])
 })
 

@@ -1,0 +1,16 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { MUTANTS } from './list.ts'
+
+test.each(MUTANTS)('"$name" fits the sources', ({ edits }) => {
+  for (const { file, find, put } of edits) {
+    const source = readFileSync(join(import.meta.dirname, '../..', file), 'utf8')
+    expect(source.split(find)).toHaveLength(2)
+    expect(put).not.toBe(find)
+  }
+})
+
+test('no two mutants have one name', () => {
+  expect(new Set(MUTANTS.map(({ name }) => name)).size).toBe(MUTANTS.length)
+})
