@@ -2,7 +2,7 @@
 // Runs the command line of Aether on a Node that can: this one, or the one that npm installed beside it. Plain
 // JavaScript that every Node since 16 understands, so that an old Node gets an explanation and not a syntax error.
 import { spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { constants } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -22,14 +22,26 @@ const PINNED_NODES = {
 const platform = `${process.platform}-${process.arch}`
 
 if (Number.parseInt(process.versions.node, 10) >= NODE_MAJOR_NEEDED) {
-  // A checkout has the source; a published package has only what was compiled from it.
-  const source = new URL('../src/cli/main.ts', import.meta.url)
-  const compiled = new URL('../dist/cli/main.js', import.meta.url)
-  await import(existsSync(source) ? source.href : compiled.href)
+  await import(entryPoint())
 } else {
   const node = findPinnedNode()
   if (node === undefined) refuse('and none came with the installation')
   else runOn(node)
+}
+
+/**
+ * What was compiled, which starts faster and takes a third less memory; or the source, in a checkout where that has changed
+ * since. A published package has no source.
+ */
+function entryPoint() {
+  const compiled = new URL('../dist/cli/main.js', import.meta.url)
+  const source = new URL('../src/', import.meta.url)
+  if (!existsSync(source)) return compiled.href
+  const builtMs = existsSync(compiled) ? statSync(compiled).mtimeMs : 0
+  const isStale = readdirSync(source, { recursive: true }).some(
+    (name) => statSync(new URL(name, source)).mtimeMs > builtMs,
+  )
+  return isStale ? new URL('cli/main.ts', source).href : compiled.href
 }
 
 function findPinnedNode() {

@@ -4,8 +4,9 @@ import { text } from './bytes.ts'
 const encoder = new TextEncoder()
 
 /**
- * The bytes that `write` puts one after the other, in an array of their own; `BinaryReader` reads them back. Numbers have their
- * most significant byte first, so that the order of bytes is the order of numbers.
+ * The bytes that `write` puts one after the other, in an array of their own; `BinaryReader` reads
+ * them back. Numbers have their most significant byte first, so that the order of bytes is the
+ * order of numbers.
  */
 export function encodeBinary(write: (writer: BinaryWriter) => void): Uint8Array {
   const start = shared.size
@@ -38,7 +39,10 @@ class BinaryWriter {
     return this.#number(value, 6)
   }
 
-  /** The UTF-8 bytes of `value` behind their length in four bytes: no two lists of them come out alike. */
+  /**
+   * The UTF-8 bytes of `value` behind their length in four bytes: no two lists of them come out
+   * alike.
+   */
   sizedText(value: string): this {
     const start = this.size
     this.size += 4
@@ -90,7 +94,10 @@ class BinaryWriter {
   }
 }
 
-/** One for all, since allocating is what costs; an encoding within an encoding is stacked on top of it. */
+/**
+ * One for all, since allocating is what costs; an encoding within an encoding is stacked on top of
+ * it.
+ */
 const shared = new BinaryWriter()
 
 /** Reads what `encodeBinary` wrote. Throws a RangeError when bytes are missing. */

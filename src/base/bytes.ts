@@ -1,12 +1,15 @@
 const encoder = new TextEncoder()
-const decoder = new TextDecoder('utf-8', { fatal: true })
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** The UTF-8 bytes of `text`. */
 export function utf8(text: string): Uint8Array {
   return encoder.encode(text)
 }
 
-/** The text of UTF-8 `bytes`; throws a TypeError when they are not valid UTF-8. */
+/**
+ * The text of UTF-8 `bytes`, a byte order mark included; throws a TypeError when they are not valid
+ * UTF-8.
+ */
 export function text(bytes: Uint8Array): string {
   return decoder.decode(bytes)
 }

@@ -22,3 +22,4 @@ export type FaultCode =
   | 'disk-failed'
   | 'no-space'
   | 'slice-refused'
+  | 'tls-refused'

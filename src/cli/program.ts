@@ -6,7 +6,7 @@ import type { Outcome, Report, Session, StartFlags, Surroundings } from './sessi
 
 /**
  * Runs one command line and gives its exit code. With `--json` stdout gets one JSON document, of the result or of the
- * error; errors for people go to stderr in either case. Bugs reject.
+ * error; errors for people go to stderr in either case.
  */
 export async function runCli(args: readonly string[], surroundings: Surroundings): Promise<number> {
   let exitCode = 0
@@ -18,7 +18,7 @@ export async function runCli(args: readonly string[], surroundings: Surroundings
       from: 'user',
     })
   } catch (error) {
-    if (!(error instanceof CommanderError)) throw error
+    if (!(error instanceof CommanderError)) return reportBug(error, surroundings)
     if (error.exitCode === 0) return 0
     // Without a command the help was shown instead of an error.
     if (error.code === 'commander.help') return 2
@@ -159,4 +159,13 @@ function print(
   if (json) stdout.write(`${JSON.stringify({ error: { kind, message, next } }, null, 2)}\n`)
   stderr.write(`aether: ${message}\n${next === undefined ? '' : `  ${next}\n`}`)
   return exitCodeOf(result.error)
+}
+
+/** A bug is shown as one line; its stack only to those who ask for it. */
+function reportBug(error: unknown, { env, stderr }: Surroundings): number {
+  const { message, stack } = error instanceof Error ? error : new Error(String(error))
+  const isWanted = env['AETHER_DEBUG'] === '1'
+  const more = isWanted ? stack : '  Please report it with what AETHER_DEBUG=1 adds to this.'
+  stderr.write(`aether: this is a bug in aether: ${message}\n${more}\n`)
+  return 1
 }

@@ -72,10 +72,18 @@ async function stream(
   }
 }
 
-/** Resolves when the system has taken the piece, whose memory is then free again; false when the client is gone. */
+/**
+ * Resolves when the system has taken the piece, whose memory is then free again; false when the client is gone. A response
+ * that waits behind another on its connection is never told of a failed write, only that it is closed.
+ */
 function written(response: ServerResponse, piece: Uint8Array): Promise<boolean> {
   return new Promise((resolve) => {
-    response.write(piece, (error) => resolve(error === undefined || error === null))
+    const gone = () => resolve(false)
+    response.once('close', gone)
+    response.write(piece, (error) => {
+      response.off('close', gone)
+      resolve(error === undefined || error === null)
+    })
   })
 }
 

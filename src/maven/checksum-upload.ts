@@ -1,4 +1,4 @@
-import { text, utf8 } from '../base/bytes.ts'
+import { text } from '../base/bytes.ts'
 import type { Condition, MapOperation } from '../base/port.ts'
 import { err, ok, type Result } from '../base/result.ts'
 import { CHECKSUM_FILE_BYTES_MAX, parseChecksumFile } from './checksum.ts'
@@ -7,7 +7,7 @@ import type { DeployerParts, Stored, Upload, UploadOf } from './deployer.ts'
 import { readBody } from './intake.ts'
 import type { ArtifactPath, ChecksumPath, OtherPath } from './layout.ts'
 import { resolveSnapshotAlias } from './metadata.ts'
-import { claimKey, completeKey, encodeRecord, type FileRecord } from './record.ts'
+import { claimsKey, completeKey, encodeClaims, encodeRecord, type FileRecord } from './record.ts'
 import { type Refusal, refusal, storeRefusal } from './refusal.ts'
 import type { Place, StoredFile } from './store.ts'
 
@@ -60,13 +60,13 @@ export class ChecksumUpload implements Upload {
 
   /** The file has not come yet: parallel clients and proxies reorder. It is held to this when it does. */
   async #hold(place: Place, claimed: string): Promise<Result<Stored | 'changed', Refusal>> {
+    const held = await this.#parts.store.claims(place)
+    if (!held.ok) return held
+    const { claims, condition } = held.value
+    const value = encodeClaims({ ...claims, [this.#request.layout.algorithm]: claimed })
     return this.#write(place, 'created', [
       { kind: 'check', sortKey: place.path, condition: 'absent' },
-      {
-        kind: 'put',
-        sortKey: claimKey(this.#request.layout.algorithm, place.path),
-        value: utf8(claimed),
-      },
+      { kind: 'put', sortKey: claimsKey(place.path), value, condition },
     ])
   }
 
@@ -122,10 +122,13 @@ export class ChecksumUpload implements Upload {
   }
 
   async #actual(place: Place, record: FileRecord): Promise<Result<string, Refusal>> {
+    const { algorithm } = this.#request.layout
+    const known = record.sums[algorithm]
+    if (known !== undefined) return ok(known)
     const { store } = this.#parts
     const source = await store.sourceOf(place, record)
     if (!source.ok) return source
-    return checksumOf(store.blobs, source.value, record.sums, this.#request.layout.algorithm)
+    return checksumOf(store.blobs, source.value, record.sums, algorithm)
   }
 
   /** Where the file is: a literal SNAPSHOT upload was stored under the build that it became part of. */

@@ -13,8 +13,8 @@ export type ArtifactFacts = {
   readonly marks: readonly VersionMark[]
 }
 
-/** Facts of this many files are remembered over all artifacts: some 300 bytes each. */
-const REMEMBERED_FILES_MAX = 50_000
+/** So many files and artifacts are remembered in all: some 300 bytes each. */
+const REMEMBERED_MAX = 50_000
 
 /**
  * Reads the facts of artifacts and remembers them for as long as their partition has not changed, which costs one
@@ -22,8 +22,8 @@ const REMEMBERED_FILES_MAX = 50_000
  */
 export class FactSource {
   readonly #store: ArtifactStore
-  readonly #remembered = new Map<string, { version: Version; facts: ArtifactFacts }>()
-  #rememberedFiles = 0
+  readonly #remembered = new Map<string, Remembered>()
+  #rememberedSize = 0
 
   constructor(store: ArtifactStore) {
     this.#store = store
@@ -44,10 +44,7 @@ export class FactSource {
     return ok(read.value.facts)
   }
 
-  async #read(
-    partitionKey: string,
-    home: string,
-  ): Promise<Result<{ version: Version; facts: ArtifactFacts }, Refusal>> {
+  async #read(partitionKey: string, home: string): Promise<Result<Remembered, Refusal>> {
     const marks = await this.#store.scan(partitionKey, COMPLETE_PREFIX)
     if (!marks.ok) return marks
     const files = await this.#store.scan(partitionKey, `${home}/`)
@@ -86,15 +83,27 @@ export class FactSource {
     }
   }
 
-  #remember(partitionKey: string, read: { version: Version; facts: ArtifactFacts }): void {
-    const before = this.#remembered.get(partitionKey)
-    this.#rememberedFiles += read.facts.files.length - (before?.facts.files.length ?? 0)
-    this.#remembered.delete(partitionKey)
+  #remember(partitionKey: string, read: Remembered): void {
+    this.#forget(partitionKey)
     this.#remembered.set(partitionKey, read)
-    for (const [key, { facts }] of this.#remembered) {
-      if (this.#rememberedFiles <= REMEMBERED_FILES_MAX || key === partitionKey) break
-      this.#remembered.delete(key)
-      this.#rememberedFiles -= facts.files.length
+    this.#rememberedSize += sizeOf(read)
+    for (const oldest of this.#remembered.keys()) {
+      if (this.#rememberedSize <= REMEMBERED_MAX || oldest === partitionKey) break
+      this.#forget(oldest)
     }
   }
+
+  #forget(partitionKey: string): void {
+    const known = this.#remembered.get(partitionKey)
+    if (known === undefined) return
+    this.#remembered.delete(partitionKey)
+    this.#rememberedSize -= sizeOf(known)
+  }
+}
+
+type Remembered = { readonly version: Version; readonly facts: ArtifactFacts }
+
+/** An artifact without files counts too, so that questions for unknown ones are bounded. */
+function sizeOf({ facts }: Remembered): number {
+  return 1 + facts.files.length
 }

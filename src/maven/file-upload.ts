@@ -8,11 +8,18 @@ import type { DeployerParts, Stored, Upload, UploadOf, UploadRequest } from './d
 import { type Content, digestOf, takeIn, tooLarge } from './intake.ts'
 import type { ArtifactPath, OtherPath } from './layout.ts'
 import { isImmutable } from './media-type.ts'
-import { nextSnapshotBuild } from './metadata.ts'
+import { nextSnapshotBuild, timestampedVersion } from './metadata.ts'
 import { POM_BYTES_MAX, parsePom } from './pom.ts'
-import { bodyKey, claimKey, encodeRecord, type FileRecord, isQuarantined } from './record.ts'
+import {
+  bodyKey,
+  type Claims,
+  claimsKey,
+  encodeRecord,
+  type FileRecord,
+  isQuarantined,
+} from './record.ts'
 import { type Refusal, refusal, storeRefusal } from './refusal.ts'
-import type { Claim, Place, StoredFile } from './store.ts'
+import type { HeldClaims, Place, StoredFile } from './store.ts'
 
 /** Writers of one key conflict only for as long as they overlap; more rounds than this mean that something is wrong. */
 const ATTEMPTS_MAX = 20
@@ -21,17 +28,17 @@ const ATTEMPTS_MAX = 20
 export class FileUpload implements Upload {
   readonly #parts: DeployerParts
   readonly #request: UploadOf<ArtifactPath | OtherPath>
-  /** The bytes are only compared: a release with this path exists. */
-  readonly #compareOnly: boolean
+  /** What was at the path when the upload began: a write under a condition finds out whether it still is. */
+  readonly #before: StoredFile | undefined
 
   private constructor(
     parts: DeployerParts,
     request: UploadOf<ArtifactPath | OtherPath>,
-    compareOnly: boolean,
+    before: StoredFile | undefined,
   ) {
     this.#parts = parts
     this.#request = request
-    this.#compareOnly = compareOnly
+    this.#before = before
   }
 
   /** An existing release with another size is refused here; with the same size its bytes have to be compared. */
@@ -45,22 +52,22 @@ export class FileUpload implements Upload {
     const found = await parts.store.file(placeOf(request, request.path))
     if (!found.ok) return found
     const existing = found.value?.record
-    if (existing === undefined || mayReplace(existing, request)) {
-      return ok(new FileUpload(parts, request, false))
-    }
+    const upload = new FileUpload(parts, request, found.value)
+    if (existing === undefined || mayReplace(existing, request)) return ok(upload)
     const { sizeBytes, sha256 } = request
     const differs =
       isQuarantined(existing) ||
       (sizeBytes !== undefined && sizeBytes !== existing.sizeBytes) ||
       (sha256 !== undefined && sha256 !== existing.sums.sha256)
     if (differs) return err(existsRefusal(request))
-    return ok(new FileUpload(parts, request, true))
+    return ok(upload)
   }
 
   async receive(body: AsyncIterable<Uint8Array>): Promise<Result<Stored, Refusal>> {
-    if (this.#compareOnly) {
-      const digest = await digestOf(body)
-      return digest.ok ? this.#compare(digest.value) : digest
+    if (this.#before !== undefined && !mayReplace(this.#before.record, this.#request)) {
+      const digest = await digestOf(body, this.#before.record.sizeBytes)
+      if (digest.ok) return this.#compare(digest.value)
+      return digest.error.kind === 'too-large' ? err(existsRefusal(this.#request)) : digest
     }
     const { sizeBytes, sha256 } = this.#request
     const content = await takeIn(body, this.#parts.store.blobs, {
@@ -86,9 +93,12 @@ export class FileUpload implements Upload {
       const path = await this.#pathToWrite()
       if (!path.ok) return path
       const place = placeOf(this.#request, path.value)
-      const found = await this.#parts.store.file(place)
+      const found = attempt === 0 ? ok(this.#before) : await this.#parts.store.file(place)
       if (!found.ok) return found
       const existing = found.value
+      const isAssigned = path.value !== this.#request.path
+      // Another upload of the literal name was given the same build meanwhile: this one needs the next.
+      if (isAssigned && existing !== undefined && !isQuarantined(existing.record)) continue
       if (existing !== undefined && !mayReplace(existing.record, this.#request)) {
         if (isQuarantined(existing.record)) return err(existsRefusal(this.#request))
         return this.#compare(content.sums.sha256)
@@ -112,7 +122,7 @@ export class FileUpload implements Upload {
     const { repository, path, publisher } = this.#request
     const claims = await store.claims({ ...place, path })
     if (!claims.ok) return claims
-    const checked = await this.#check(content, claims.value)
+    const checked = await this.#check(content, claims.value.claims)
     if (!checked.ok) return checked
     const record: FileRecord = {
       sizeBytes: content.sizeBytes,
@@ -124,11 +134,13 @@ export class FileUpload implements Upload {
       ...(packaging === undefined ? {} : { packaging }),
       ...(place.path === path ? {} : { assigned: true }),
     }
-    const added = await tree.add(repository.name, place.path)
-    if (!added.ok) return added
+    if (existing === undefined) {
+      const added = await tree.add(repository.name, place.path)
+      if (!added.ok) return added
+    }
     const written = await store.write(store.artifacts, place.partitionKey, [
       ...recordOperations(place, record, content.source, existing),
-      ...claimOperations(path, claims.value),
+      claimsOperation(path, claims.value),
     ])
     if (written.ok) return ok('written')
     if (written.error.kind === 'conflict') return ok('changed')
@@ -138,15 +150,17 @@ export class FileUpload implements Upload {
   /** Holds the content to the checksums that arrived before it. */
   async #check(
     content: Content,
-    claims: readonly Claim[],
+    claims: Claims,
   ): Promise<Result<Pick<FileRecord, 'verified' | 'mismatched'>, Refusal>> {
     const verified: ChecksumAlgorithm[] = []
     const mismatched: ChecksumAlgorithm[] = []
-    for (const { algorithm, value } of claims) {
+    for (const algorithm of CHECKSUM_ALGORITHMS) {
+      const claimed = claims[algorithm]
+      if (claimed === undefined) continue
       const { blobs } = this.#parts.store
       const actual = await checksumOf(blobs, content.source, content.sums, algorithm)
       if (!actual.ok) return actual
-      if (actual.value === value) verified.push(algorithm)
+      if (actual.value === claimed) verified.push(algorithm)
       else mismatched.push(algorithm)
     }
     return ok({ verified, mismatched })
@@ -162,8 +176,7 @@ export class FileUpload implements Upload {
     const { classifier, extension } = layout.coordinates
     const file = { baseVersion: layout.baseVersion, classifier, extension }
     const build = nextSnapshotBuild(known.value.files, file, store.nowMs())
-    const stem = layout.baseVersion.slice(0, -'SNAPSHOT'.length)
-    const version = `${stem}${build.timestamp}-${build.buildNumber}`
+    const version = timestampedVersion(layout.baseVersion, build)
     return ok(artifactPath({ ...layout.coordinates, version }))
   }
 
@@ -207,14 +220,10 @@ function recordOperations(
 }
 
 /** Takes up the claims that were read, and fails if another one has come since. */
-function claimOperations(path: string, claims: readonly Claim[]): MapOperation[] {
-  return CHECKSUM_ALGORITHMS.map((algorithm) => {
-    const sortKey = claimKey(algorithm, path)
-    const claim = claims.find((one) => one.algorithm === algorithm)
-    return claim === undefined
-      ? { kind: 'check', sortKey, condition: 'absent' }
-      : { kind: 'delete', sortKey, condition: claim.version }
-  })
+function claimsOperation(path: string, { condition }: HeldClaims): MapOperation {
+  const sortKey = claimsKey(path)
+  if (condition === 'absent') return { kind: 'check', sortKey, condition }
+  return { kind: 'delete', sortKey, condition }
 }
 
 function placeOf(request: UploadOf<ArtifactPath | OtherPath>, path: string): Place {

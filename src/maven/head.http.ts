@@ -13,8 +13,8 @@ export type Head = { readonly fields: string[]; readonly validators: Validators 
  */
 const SAFETY = ['X-Content-Type-Options', 'nosniff', 'Content-Security-Policy', 'sandbox']
 
-/** A year, the customary "for ever". */
-const IMMUTABLE = 'public, max-age=31536000, immutable'
+/** A year, the customary "for ever". Not `public`, which would let a shared cache hand it to those without a token. */
+const IMMUTABLE = 'max-age=31536000, immutable'
 const REVALIDATE = 'no-cache'
 
 /** The head for a stored file under the name that was asked for. */

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { isDigest } from '../base/ids.ts'
 import type { Exchange } from '../slice/index.ts'
 import { sendBytes, sendFile } from './answer.http.ts'
+import { bodyOf } from './body.http.ts'
 import type { Deployer, Stored, UploadRequest } from './deployer.ts'
 import { fileHead, generatedHead, type Head } from './head.http.ts'
 import { parseLayout } from './layout.ts'
@@ -73,7 +74,14 @@ export class MavenHttp {
     const found = this.#parts.repositories.find(target.repository)
     if (!found.ok) return found.error
     const repository = found.value
-    if (target.isDirectory || target.path === '') return this.#list(exchange, target, repository)
+    if (target.isDirectory) return this.#list(exchange, target, repository)
+    if (target.path === '') {
+      // The links of a listing are relative to its slash.
+      exchange.response
+        .writeHead(301, { Location: `${repository.name}/`, 'Content-Length': 0 })
+        .end()
+      return undefined
+    }
     const layout = parseLayout(target.path)
     const { reader } = this.#parts
     if (layout.kind === 'checksum') {
@@ -163,7 +171,7 @@ export class MavenHttp {
     })
     if (!upload.ok) return upload.error
     exchange.acceptBody()
-    const stored = await upload.value.receive(request.iterator({ destroyOnReturn: false }))
+    const stored = await upload.value.receive(bodyOf(request))
     if (!stored.ok) return stored.error
     answerStored(exchange, stored.value)
     return undefined

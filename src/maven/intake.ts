@@ -22,33 +22,36 @@ export type IntakeLimits = {
   readonly sha256?: Digest
 }
 
-/** Takes a body in, hashing while it arrives. Nothing remains of one that is refused or cut off. */
+/**
+ * Takes a body in, hashing while it arrives. Nothing remains of one that is refused or cut off. The body is let go of even
+ * when it is not taken to its end, so that the rest of it can be drained.
+ */
 export async function takeIn(
   body: AsyncIterable<Uint8Array>,
   blobs: BlobStore,
   limits: IntakeLimits,
 ): Promise<Result<Content, Refusal>> {
   const iterator = body[Symbol.asyncIterator]()
-  const head: Uint8Array[] = []
-  let headBytes = 0
   try {
-    while (headBytes <= INLINE_BYTES_MAX) {
-      const next = await iterator.next()
-      if (next.done) return inlineContent(concat(head), limits)
-      head.push(next.value)
-      headBytes += next.value.length
-    }
-  } catch (cause) {
-    return err(interrupted(cause))
+    return await takeFrom(iterator, blobs, limits)
+  } finally {
+    await iterator.return?.()
   }
-  return storeBlob(rejoin(head, iterator), blobs, limits)
 }
 
-/** The SHA-256 of a body that is not kept. */
-export async function digestOf(body: AsyncIterable<Uint8Array>): Promise<Result<Digest, Refusal>> {
+/** The SHA-256 of a body of at most `maxBytes` that is not kept. */
+export async function digestOf(
+  body: AsyncIterable<Uint8Array>,
+  maxBytes: number,
+): Promise<Result<Digest, Refusal>> {
   const hash = createHash('sha256')
+  let size = 0
   try {
-    for await (const part of body) hash.update(part)
+    for await (const part of body) {
+      size += part.length
+      if (size > maxBytes) return err(tooLarge(maxBytes))
+      hash.update(part)
+    }
   } catch (cause) {
     return err(interrupted(cause))
   }
@@ -66,7 +69,7 @@ export async function readBody(
     for await (const part of body) {
       size += part.length
       if (size > maxBytes) return err(tooLarge(maxBytes))
-      parts.push(part)
+      parts.push(new Uint8Array(part))
     }
   } catch (cause) {
     return err(interrupted(cause))
@@ -76,6 +79,26 @@ export async function readBody(
 
 export function tooLarge(maxBytes: number): Refusal {
   return refusal('too-large', `At most ${maxBytes} bytes are accepted here.`)
+}
+
+async function takeFrom(
+  iterator: AsyncIterator<Uint8Array>,
+  blobs: BlobStore,
+  limits: IntakeLimits,
+): Promise<Result<Content, Refusal>> {
+  const head: Uint8Array[] = []
+  let headBytes = 0
+  try {
+    while (headBytes <= INLINE_BYTES_MAX) {
+      const next = await iterator.next()
+      if (next.done) return inlineContent(concat(head), limits)
+      head.push(new Uint8Array(next.value))
+      headBytes += next.value.length
+    }
+  } catch (cause) {
+    return err(interrupted(cause))
+  }
+  return storeBlob(rejoin(head, iterator), blobs, limits)
 }
 
 function inlineContent(bytes: Uint8Array, limits: IntakeLimits): Result<Content, Refusal> {

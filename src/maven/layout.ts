@@ -88,7 +88,7 @@ export type OtherPath = Located & { readonly kind: 'other' }
 const METADATA_FILE = 'maven-metadata.xml'
 
 /** What follows a `-SNAPSHOT` version's text without `SNAPSHOT`. Fifteen digits are exact in a number. */
-const BUILD = /^([0-9]{8}\.[0-9]{6})-([0-9]{1,15})(?![0-9])/
+const BUILD = /^([0-9]{8}\.[0-9]{6})-([0-9]{1,15})/
 
 /**
  * What follows the version in a file's name when there is a classifier. Either part may contain dots: an extension does

@@ -24,7 +24,7 @@ export function parseMetadataHint(bytes: Uint8Array): Result<MetadataHint, XmlRe
 /** What the file claims, unchecked but for its form. A client's claims are true only where the records say so. */
 export type MetadataHint = Metadata
 
-/** Beyond this a repository's metadata is broken: it has room for 20,000 versions. */
+/** Metadata with 10,000 versions are a third of this. */
 export const METADATA_BYTES_MAX = 1_024 * 1_024
 
 function pick<Name extends string>(

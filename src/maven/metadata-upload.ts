@@ -6,12 +6,14 @@ import type { DeployerParts, Stored, Upload, UploadOf } from './deployer.ts'
 import type { ArtifactFacts } from './facts.ts'
 import { readBody } from './intake.ts'
 import type { MetadataPath } from './layout.ts'
-import { type MetadataHint, parseMetadataHint } from './metadata-hint.ts'
+import { type FileFact, timestampedVersion } from './metadata.ts'
+import { METADATA_BYTES_MAX, type MetadataHint, parseMetadataHint } from './metadata-hint.ts'
 import { completeKey } from './record.ts'
 import { type Refusal, refusal, storeRefusal } from './refusal.ts'
+import { isSnapshot, sortVersions } from './version.ts'
 
-/** Thousands of versions fit; a larger one is no metadata. */
-const METADATA_BYTES_MAX = 1_024 * 1_024
+/** Each is an entry of its group's directory, with the artifactId in its key. Real ones have some hundred bytes. */
+const PLUGIN_BYTES_MAX = 1_024
 
 /**
  * The upload of a `maven-metadata.xml`. The server derives metadata from the artifacts, so this is only a hint: it tells
@@ -42,24 +44,27 @@ export class MetadataUpload implements Upload {
     const { repository, layout } = this.#request
     const facts = await this.#parts.facts.of(repository.name, layout.home)
     if (!facts.ok) return facts
-    if (layout.level.kind === 'version')
-      return refuseQuarantined(facts.value, [layout.level.baseVersion])
+    if (layout.level.kind === 'version') {
+      return refuseQuarantined(filesOfBuild(facts.value.files, layout.level.baseVersion, hint))
+    }
+    if (hint.plugins.some((plugin) => utf8(JSON.stringify(plugin)).length > PLUGIN_BYTES_MAX)) {
+      const detail = `A plugin's name, prefix and artifactId have at most ${PLUGIN_BYTES_MAX} bytes.`
+      return err(refusal('invalid', detail))
+    }
     for (const plugin of hint.plugins) {
       const added = await this.#parts.tree.addPlugin(repository.name, layout.directory, plugin)
       if (!added.ok) return added
     }
-    return this.#complete(facts.value, hint.versions)
+    return this.#complete(facts.value, hint)
   }
 
   /** Marks the named versions that have files and are not marked yet. */
-  async #complete(
-    facts: ArtifactFacts,
-    versions: readonly string[],
-  ): Promise<Result<void, Refusal>> {
+  async #complete(facts: ArtifactFacts, hint: MetadataHint): Promise<Result<void, Refusal>> {
     const marked = new Set(facts.marks.map((mark) => mark.version))
     const present = new Set(facts.files.map((file) => file.baseVersion))
-    const fresh = versions.filter((version) => present.has(version) && !marked.has(version))
-    const sound = refuseQuarantined(facts, fresh)
+    const fresh = hint.versions.filter((version) => present.has(version) && !marked.has(version))
+    const files = fresh.flatMap((version) => filesOfBuild(facts.files, version, hint))
+    const sound = refuseQuarantined(files)
     if (!sound.ok) return sound
     const { store } = this.#parts
     const value = utf8(String(store.nowMs()))
@@ -103,11 +108,25 @@ export class MetadataUpload implements Upload {
   }
 }
 
-function refuseQuarantined(
-  facts: ArtifactFacts,
-  versions: readonly string[],
-): Result<void, Refusal> {
-  const bad = facts.files.find((file) => file.quarantined && versions.includes(file.baseVersion))
+/**
+ * The files that the metadata vouches for: of a release all, of a SNAPSHOT those of the builds that it names and of the
+ * newest one. What is wrong with an older build is no matter of this deploy, and stays so.
+ */
+function filesOfBuild(
+  files: readonly FileFact[],
+  baseVersion: string,
+  { snapshot, snapshotVersions }: MetadataHint,
+): readonly FileFact[] {
+  const ofVersion = files.filter((file) => file.baseVersion === baseVersion)
+  if (!isSnapshot(baseVersion)) return ofVersion
+  const named = new Set(snapshotVersions.map(({ value }) => value))
+  if (snapshot !== undefined) named.add(timestampedVersion(baseVersion, snapshot))
+  const newest = sortVersions(ofVersion.map((file) => file.fileVersion)).at(-1)
+  return ofVersion.filter(({ fileVersion }) => fileVersion === newest || named.has(fileVersion))
+}
+
+function refuseQuarantined(files: readonly FileFact[]): Result<void, Refusal> {
+  const bad = files.find((file) => file.quarantined)
   if (bad === undefined) return ok(undefined)
   return err(
     refusal(

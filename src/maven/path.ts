@@ -96,8 +96,8 @@ const HIDDEN_ROOTS = ['.index', '.meta']
 /** Forbidden in file names somewhere, in Maven's versions, or read as the start of something else in a URL. */
 const FORBIDDEN = /[\\;?#:<>|*"]/
 
-/** Control and invisible formatting characters: two paths that look the same must be the same. */
-const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u
+/** Control and formatting characters, for paths that look the same must be the same; lone surrogates have no UTF-8. */
+const INVISIBLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u
 
 function parseUncommonUrl(rawUrl: string): Result<RequestPath, PathRefusal> {
   const [, authority, absolutePath] = ABSOLUTE_FORM.exec(rawUrl) ?? []
@@ -119,7 +119,7 @@ function parseUncommonUrl(rawUrl: string): Result<RequestPath, PathRefusal> {
   const rest = slash < 0 ? '' : decoded.value.slice(slash + 1)
   const isDirectory = slash >= 0 && (rest === '' || rest.endsWith('/'))
   const path = rest.endsWith('/') ? rest.slice(0, -1) : rest
-  if (path === '' && rest === '') {
+  if (rest === '') {
     return ok({ repository, path, segments: [], isDirectory, authority })
   }
   const segments = checkPath(path)
@@ -198,7 +198,7 @@ function checkSegment(segment: string, index: number): PathRefusal | undefined {
       detail: `"${segment}" begins with a dot; only ${HIDDEN_ROOTS.join(' and ')} at the root of the repository may.`,
     }
   }
-  if (segment.length * 3 > SEGMENT_BYTES_MAX && utf8(segment).length > SEGMENT_BYTES_MAX) {
+  if (utf8(segment).length > SEGMENT_BYTES_MAX) {
     return {
       kind: 'too-long',
       detail: `A segment of the path is longer than ${SEGMENT_BYTES_MAX} bytes of UTF-8.`,

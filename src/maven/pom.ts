@@ -3,7 +3,7 @@ import { childrenOf, parseXml, textOf, type XmlElement, type XmlRefusal } from '
 
 /** Reads what the server needs to know of a POM. No parent is fetched and no property replaced. */
 export function parsePom(bytes: Uint8Array): Result<PomFacts, XmlRefusal> {
-  const document = parseXml(bytes, { root: 'project', bytesMax: POM_BYTES_MAX })
+  const document = parseXml(bytes, { root: 'project', bytesMax: POM_BYTES_MAX, children: READ })
   if (!document.ok) return document
   const project = document.value
   const [parent = ''] = childrenOf(project, 'parent')
@@ -11,7 +11,7 @@ export function parsePom(bytes: Uint8Array): Result<PomFacts, XmlRefusal> {
     groupId: literal(textOf(project, 'groupId') ?? textOf(parent, 'groupId')),
     artifactId: literal(textOf(project, 'artifactId')),
     version: literal(textOf(project, 'version') ?? textOf(parent, 'version')),
-    packaging: textOf(project, 'packaging') ?? 'jar',
+    packaging: clip(textOf(project, 'packaging')) ?? 'jar',
     name: clip(textOf(project, 'name')),
     description: clip(textOf(project, 'description')),
     relocation: parseRelocation(project),
@@ -23,9 +23,8 @@ export type PomFacts = {
   readonly groupId: string | undefined
   readonly artifactId: string | undefined
   readonly version: string | undefined
-  /** `jar` when the POM names none; as written when made of properties. */
+  /** `jar` when the POM names none; as written when made of properties. At most 1,024 characters, as are the next two. */
   readonly packaging: string
-  /** At most 1,024 characters, as is the description. */
   readonly name: string | undefined
   readonly description: string | undefined
   /** Where the artifact has moved. */
@@ -40,8 +39,20 @@ export type Relocation = {
   readonly message: string | undefined
 }
 
-/** A larger POM is stored and served, but not read: parsing holds up the node's only thread. */
+/** A larger POM is stored and served, but not read. Those of the largest platforms have about one MiB. */
 export const POM_BYTES_MAX = 2 * 1_024 * 1_024
+
+/** The rest of a POM, which can be thousands of dependencies, says nothing here. */
+const READ = [
+  'parent',
+  'groupId',
+  'artifactId',
+  'version',
+  'packaging',
+  'name',
+  'description',
+  'distributionManagement',
+]
 
 /** They are shown on pages and kept in records, which are small. */
 const PROSE_LENGTH_MAX = 1_024

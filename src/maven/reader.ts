@@ -35,7 +35,7 @@ export type Generated = { readonly bytes: Uint8Array; readonly modifiedMs: numbe
 export class Reader {
   readonly #parts: ReaderParts
   readonly #rendered = new WeakMap<Metadata, Generated>()
-  readonly #derived = new WeakMap<ArtifactFacts, Map<string, Metadata | undefined>>()
+  readonly #derived = new WeakMap<ArtifactFacts, Map<string, Metadata>>()
 
   constructor(parts: ReaderParts) {
     this.#parts = parts
@@ -159,16 +159,17 @@ export class Reader {
     return ok(group === undefined ? found : [...found, group])
   }
 
-  /** Derives metadata once for each state of the records. */
+  /** Derives metadata once for each state of the records. What there is none of is not remembered: clients name it. */
   #derive(facts: ArtifactFacts, layout: MetadataPath): Metadata | undefined {
     let known = this.#derived.get(facts)
     if (known === undefined) {
       known = new Map()
       this.#derived.set(facts, known)
     }
-    if (known.has(layout.path)) return known.get(layout.path)
+    const remembered = known.get(layout.path)
+    if (remembered !== undefined) return remembered
     const metadata = derive(facts, layout)
-    known.set(layout.path, metadata)
+    if (metadata !== undefined) known.set(layout.path, metadata)
     return metadata
   }
 }

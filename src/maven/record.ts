@@ -6,7 +6,7 @@
  * |---|---|
  * | `<path>` | the file's record |
  * | `body:<path>` | its bytes, when they are at most INLINE_BYTES_MAX |
- * | `claim:<algorithm>:<path>` | a checksum that was uploaded before its file |
+ * | `claims:<path>` | the checksums that were uploaded before their file |
  * | `complete:<version>` | the client's metadata named this version: its deploy is complete |
  *
  * No path contains a colon, so the kinds cannot be mixed up.
@@ -45,12 +45,15 @@ export type Sums = {
   readonly sha512?: string
 }
 
+/** What checksum files said of a file before it came, in hex. */
+export type Claims = Readonly<Partial<Record<ChecksumAlgorithm, string>>>
+
 export function bodyKey(path: string): string {
   return `body:${path}`
 }
 
-export function claimKey(algorithm: ChecksumAlgorithm, path: string): string {
-  return `claim:${algorithm}:${path}`
+export function claimsKey(path: string): string {
+  return `claims:${path}`
 }
 
 export function completeKey(version: string): string {
@@ -75,4 +78,14 @@ export function decodeRecord(bytes: Uint8Array): FileRecord {
   const { format, ...record } = JSON.parse(text(bytes)) as FileRecord & { readonly format: number }
   assert(format === FORMAT, `a file record has format ${format}; this version reads ${FORMAT}`)
   return record
+}
+
+export function encodeClaims(claims: Claims): Uint8Array {
+  return utf8(JSON.stringify({ format: FORMAT, sums: claims }))
+}
+
+export function decodeClaims(bytes: Uint8Array): Claims {
+  const { format, sums } = JSON.parse(text(bytes)) as { format: number; sums: Claims }
+  assert(format === FORMAT, `claims have format ${format}; this version reads ${FORMAT}`)
+  return sums
 }

@@ -1,8 +1,8 @@
-import { text } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import type { RequestId } from '../base/ids.ts'
 import type {
   BlobStore,
+  Condition,
   Conflict,
   DistributedMap,
   MapOperation,
@@ -14,10 +14,17 @@ import type {
   Versioned,
 } from '../base/port.ts'
 import { err, ok, type Result } from '../base/result.ts'
-import { CHECKSUM_ALGORITHMS, type ChecksumAlgorithm } from './checksum.ts'
 import type { Source } from './content.ts'
 import { parseLayout } from './layout.ts'
-import { bodyKey, claimKey, completeKey, decodeRecord, type FileRecord } from './record.ts'
+import {
+  bodyKey,
+  type Claims,
+  claimsKey,
+  completeKey,
+  decodeClaims,
+  decodeRecord,
+  type FileRecord,
+} from './record.ts'
 import { type Refusal, refusal, storeRefusal } from './refusal.ts'
 
 /** What the repository needs of the platform. */
@@ -33,12 +40,8 @@ export type StoredFile = { readonly record: FileRecord; readonly version: Versio
 
 export type WriteError = Conflict | Unavailable | OutcomeUnknown | NoSpace
 
-/** A checksum that was uploaded before its file. */
-export type Claim = {
-  readonly algorithm: ChecksumAlgorithm
-  readonly value: string
-  readonly version: Version
-}
+/** The checksums that came before a file, and the condition under which these are all. */
+export type HeldClaims = { readonly claims: Claims; readonly condition: Condition }
 
 /** Where a file is kept: all keys of one artifact share a partition key. */
 export type Place = { readonly partitionKey: string; readonly path: string }
@@ -94,20 +97,16 @@ export class ArtifactStore {
   }
 
   /** The checksums that arrived before the file. */
-  async claims({ partitionKey, path }: Place): Promise<Result<readonly Claim[], Refusal>> {
-    const claims: Claim[] = []
-    for (const algorithm of CHECKSUM_ALGORITHMS) {
-      const found = await this.artifacts.get(partitionKey, claimKey(algorithm, path))
-      if (!found.ok) return err(storeRefusal(found.error))
-      if (found.value === undefined) continue
-      claims.push({ algorithm, value: text(found.value.value), version: found.value.version })
-    }
-    return ok(claims)
+  async claims({ partitionKey, path }: Place): Promise<Result<HeldClaims, Refusal>> {
+    const found = await this.artifacts.get(partitionKey, claimsKey(path))
+    if (!found.ok) return err(storeRefusal(found.error))
+    if (found.value === undefined) return ok({ claims: {}, condition: 'absent' })
+    return ok({ claims: decodeClaims(found.value.value), condition: found.value.version })
   }
 
   /** Removes the file and all that is kept beside it. Its version is no longer complete: it may be deployed again. */
   async removeFile({ partitionKey, path }: Place): Promise<Result<void, Refusal>> {
-    const keys = [path, bodyKey(path), ...CHECKSUM_ALGORITHMS.map((name) => claimKey(name, path))]
+    const keys = [path, bodyKey(path), claimsKey(path)]
     const layout = parseLayout(path)
     if (layout.kind === 'artifact') keys.push(completeKey(layout.baseVersion))
     const operations = keys.map((sortKey) => ({ kind: 'delete', sortKey }) as const)

@@ -6,19 +6,19 @@ import type { ArtifactStore } from './store.ts'
 
 export type Child = { readonly name: string; readonly isDirectory: boolean }
 
-/** Paths whose entries are known to be written: entries are never removed, so knowing it stays true. */
+/** Entries that are known to be written: none is ever removed, so knowing it stays true. */
 const KNOWN_MAX = 20_000
 
 /** Plugin prefixes of a group are kept beside its children; no file name contains a colon. */
 const PLUGIN_PREFIX = 'plugin:'
 
-const FILE = utf8('file')
-const DIRECTORY = utf8('directory')
+/** An entry says all with its key. */
+const NOTHING = new Uint8Array()
 
 /**
- * The directories, in the space `tree`: partition key `repository/directory`, one entry for each child. Entries are written
- * before the file they lead to and never removed, so no removal can race with an upload; whoever lists a directory leaves
- * out what leads nowhere.
+ * The directories, in the space `tree`: partition key `repository/directory`, one entry for each child: `name`, or `name/` for
+ * a directory. Entries are written before the file that they lead to and never removed, so no removal can race with an
+ * upload; whoever lists a directory leaves out what leads nowhere.
  */
 export class Tree {
   readonly #store: ArtifactStore
@@ -34,10 +34,10 @@ export class Tree {
     const missing: Promise<Result<void, Refusal>>[] = []
     for (let depth = 0; depth < segments.length; depth++) {
       const directory = `${repository}/${segments.slice(0, depth).join('/')}`
-      const name = segments[depth] as string
       const isDirectory = depth < segments.length - 1
-      if (this.#known.has(knownKey(directory, name, isDirectory))) continue
-      missing.push(this.#addChild(directory, name, isDirectory))
+      const sortKey = isDirectory ? `${segments[depth]}/` : (segments[depth] as string)
+      if (this.#known.has(`${directory}:${sortKey}`)) continue
+      missing.push(this.#addChild(directory, sortKey))
     }
     for (const added of await Promise.all(missing)) if (!added.ok) return added
     return ok(undefined)
@@ -46,9 +46,10 @@ export class Tree {
   /** The children of a directory (`''` is the root) in the order of their bytes. */
   async children(repository: string, directory: string): Promise<Result<Child[], Refusal>> {
     const children: Child[] = []
-    const listed = await this.#each(`${repository}/${directory}`, '', (sortKey, value) => {
+    const listed = await this.#each(`${repository}/${directory}`, '', (sortKey) => {
       if (sortKey.startsWith(PLUGIN_PREFIX)) return
-      children.push({ name: sortKey, isDirectory: value === 'directory' })
+      const isDirectory = sortKey.endsWith('/')
+      children.push({ name: isDirectory ? sortKey.slice(0, -1) : sortKey, isDirectory })
     })
     return listed.ok ? ok(children) : listed
   }
@@ -75,20 +76,18 @@ export class Tree {
     return this.#put(partitionKey, sortKey, utf8(value))
   }
 
-  async #addChild(
-    partitionKey: string,
-    name: string,
-    isDirectory: boolean,
-  ): Promise<Result<void, Refusal>> {
-    const found = await this.#store.tree.get(partitionKey, name)
+  /** A directory's entry mostly exists, a new file's never does: only the former is worth a look. */
+  async #addChild(partitionKey: string, sortKey: string): Promise<Result<void, Refusal>> {
+    const isDirectory = sortKey.endsWith('/')
+    const found = isDirectory ? await this.#store.tree.get(partitionKey, sortKey) : ok(undefined)
     if (!found.ok) return err(storeRefusal(found.error))
-    // A name may become a directory after it was a file's; the listing needs to know that something is below.
-    if (found.value === undefined || (isDirectory && text(found.value.value) === 'file')) {
-      const added = await this.#put(partitionKey, name, isDirectory ? DIRECTORY : FILE)
+    if (found.value === undefined) {
+      const added = await this.#put(partitionKey, sortKey, NOTHING)
       if (!added.ok) return added
     }
+    if (!isDirectory) return ok(undefined)
     if (this.#known.size >= KNOWN_MAX) this.#known = new Set()
-    this.#known.add(knownKey(partitionKey, name, isDirectory))
+    this.#known.add(`${partitionKey}:${sortKey}`)
     return ok(undefined)
   }
 
@@ -117,8 +116,4 @@ export class Tree {
     } while (after !== undefined)
     return ok(undefined)
   }
-}
-
-function knownKey(partitionKey: string, name: string, isDirectory: boolean): string {
-  return `${partitionKey}:${name}${isDirectory ? '/' : ''}`
 }

@@ -26,8 +26,9 @@ export function sortVersions(versions: Iterable<string>): string[] {
 }
 
 /**
- * Whether a version is a SNAPSHOT: `-SNAPSHOT` at its end, or a timestamp and build number in that place. As in
- * Nexus `1.0SNAPSHOT` and `1.0.SNAPSHOT` are releases, and so is `1.0-snapshot` (maven-resolver minds the case).
+ * Whether a version is a SNAPSHOT: `-SNAPSHOT` at its end, or a timestamp and build number in that place. `1.0SNAPSHOT`
+ * and `1.0.SNAPSHOT` are releases, for with a timestamp in its place maven-resolver would not know them again; so is
+ * `1.0-snapshot`, since it minds the case.
  */
 export function isSnapshot(version: string): boolean {
   return SNAPSHOT.test(version) || TIMESTAMPED.test(version)

@@ -9,19 +9,19 @@ import { err, ok, type Result } from '../base/result.ts'
 /** Reads the document whose root element is `<root>`. */
 export function parseXml(
   bytes: Uint8Array,
-  { root, bytesMax }: { readonly root: string; readonly bytesMax: number },
+  { root, bytesMax, children }: XmlOptions,
 ): Result<XmlElement, XmlRefusal> {
   if (bytes.length > bytesMax) {
     return refuse('too-large', `The document has ${bytes.length} bytes; ${bytesMax} are allowed.`)
   }
   const source = decode(bytes)
   if (!source.ok) return source
-  const structure = checkStructure(source.value)
-  if (!structure.ok) return structure
-  const document = parse(source.value)
+  const pruned = prune(source.value, children)
+  if (!pruned.ok) return pruned
+  const document = parse(pruned.value)
   if (!document.ok) return document
   if (!hasChild(document.value, root)) {
-    return refuse('malformed', `The document's root element is not <${root}>.`)
+    return malformed(`does not have the root element <${root}>`)
   }
   const element = document.value[root]
   return ok(isElement(element) ? element : '')
@@ -46,6 +46,13 @@ export function textsOf(element: XmlElement, name: string): readonly string[] {
     .filter((found) => found !== undefined)
 }
 
+export type XmlOptions = {
+  readonly root: string
+  readonly bytesMax: number
+  /** The root's children to read; all if absent. The others need not even be well-formed within. */
+  readonly children?: readonly string[]
+}
+
 /** Only text, or children by name beside text of its own (named `_`). Attributes are left out. */
 export type XmlElement = string | { readonly [name: string]: unknown }
 
@@ -58,8 +65,8 @@ export type XmlRefusal = {
 /** No POM nests its configuration half so deep. */
 const DEPTH_MAX = 100
 
-/** The metadata of an artifact with that many versions is beyond 1 MiB. */
-const ELEMENTS_MAX = 50_000
+/** Reading this many holds up the node's only thread for a fifth of a second. Metadata with 10,000 versions are read. */
+const ELEMENTS_MAX = 20_000
 
 /** Not an XML 1.0 character. The parser checks only those that are spelled as references. */
 const ILLEGAL = /[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/u
@@ -78,40 +85,45 @@ function parse(source: string): Result<XmlElement, XmlRefusal> {
   }
   if (isElement(document) && !problem) return ok(document)
   const [reason] = problem instanceof Error ? problem.message.split('\n') : ['no root element']
-  return refuse('malformed', `The document is not well-formed XML: ${reason}.`)
+  return malformed(`is not well-formed XML: ${reason?.replace(/\.$/, '')}`)
 }
 
-/** The parser has no limits of its own: what it would build is bounded here, in one pass that keeps nothing. */
-function checkStructure(source: string): Result<void, XmlRefusal> {
-  if (ILLEGAL.test(source)) {
-    return refuse('malformed', 'The document contains a character that XML does not allow.')
-  }
+/**
+ * The source without the root's children that are not read. The parser has no limits of its own and takes ten
+ * microseconds for an element, so that all it gets to see is bounded here, in one pass.
+ */
+function prune(source: string, children?: readonly string[]): Result<string, XmlRefusal> {
+  if (ILLEGAL.test(source)) return malformed('contains a character that XML does not allow')
   let depth = 0
   let elements = 0
-  let end = 0
-  for (let start = source.indexOf('<'); start >= 0; start = source.indexOf('<', end)) {
-    if (depth === 0 && source.slice(end, start).trim() !== '') {
-      return refuse('malformed', 'The document has text outside its root element.')
-    }
-    const markup = MARKUP.find(({ opening }) => source.startsWith(opening, start))
-    if (markup !== undefined) {
-      end = endOf(source, markup.closing, start + markup.opening.length)
-    } else if (source.startsWith('<!', start)) {
+  let textStart = 0
+  let pruned = ''
+  let keptFrom = 0
+  let isSkipping = false
+  for (const { kind, start, end } of markupOf(source)) {
+    if (kind === 'unfinished') return malformed('ends inside markup')
+    if (kind === 'document-type') {
       return refuse('document-type', 'The document must not have a document type (<!DOCTYPE …>).')
-    } else {
-      end = endOfTag(source, start)
-      if (source.startsWith('</', start)) {
-        depth--
-        if (depth < 0) return refuse('malformed', 'The document closes more than it opens.')
-      } else {
-        if (depth === 0 && elements > 0) {
-          return refuse('malformed', 'The document has more than one root element.')
-        }
-        elements++
-        if (source[end - 2] !== '/') depth++
+    }
+    if (depth === 0 && hasText(source, textStart, start)) return malformed(TEXT_OUTSIDE)
+    textStart = end
+    if (kind === 'open' || kind === 'empty') {
+      if (depth === 0 && elements > 0) return malformed('has more than one root element')
+      if (depth === 1 && children && !children.includes(tagName(source, start))) {
+        pruned += source.slice(keptFrom, start)
+        keptFrom = end
+        isSkipping = kind === 'open'
+      }
+      if (!isSkipping) elements++
+      if (kind === 'open') depth++
+    } else if (kind === 'close') {
+      depth--
+      if (depth < 0) return malformed('closes more than it opens')
+      if (depth === 1 && isSkipping) {
+        keptFrom = end
+        isSkipping = false
       }
     }
-    if (end < 0) return refuse('malformed', 'The document ends inside markup.')
     if (depth > DEPTH_MAX || elements > ELEMENTS_MAX) {
       return refuse(
         'too-complex',
@@ -119,17 +131,56 @@ function checkStructure(source: string): Result<void, XmlRefusal> {
       )
     }
   }
-  if (source.slice(end).trim() !== '') {
-    return refuse('malformed', 'The document has text outside its root element.')
-  }
-  return ok(undefined)
+  if (hasText(source, textStart, source.length)) return malformed(TEXT_OUTSIDE)
+  return isSkipping ? malformed('ends inside an element') : ok(pruned + source.slice(keptFrom))
 }
 
-const MARKUP = [
+const TEXT_OUTSIDE = 'has text outside its root element'
+
+type Markup = {
+  readonly kind: 'open' | 'close' | 'empty' | 'other' | 'document-type' | 'unfinished'
+  readonly start: number
+  readonly end: number
+}
+
+/** Comments and the like, which may contain anything that looks like a tag. */
+const OPAQUE = [
   { opening: '<!--', closing: '-->' },
   { opening: '<![CDATA[', closing: ']]>' },
   { opening: '<?', closing: '?>' },
 ]
+
+function* markupOf(source: string): Generator<Markup> {
+  let end = 0
+  for (let start = source.indexOf('<'); start >= 0; start = source.indexOf('<', end)) {
+    const opaque = OPAQUE.find(({ opening }) => source.startsWith(opening, start))
+    let kind: Markup['kind'] = 'open'
+    if (opaque !== undefined) kind = 'other'
+    else if (source.startsWith('<!', start)) kind = 'document-type'
+    else if (source.startsWith('</', start)) kind = 'close'
+    end =
+      opaque === undefined
+        ? endOfTag(source, start)
+        : endOf(source, opaque.closing, start + opaque.opening.length)
+    if (end < 0) {
+      yield { kind: kind === 'document-type' ? kind : 'unfinished', start, end }
+      return
+    }
+    if (kind === 'open' && source[end - 2] === '/') kind = 'empty'
+    yield { kind, start, end }
+  }
+}
+
+function tagName(source: string, start: number): string {
+  NAME.lastIndex = start + 1
+  return NAME.exec(source)?.[0] ?? ''
+}
+
+const NAME = /[^\s/>]*/y
+
+function hasText(source: string, start: number, end: number): boolean {
+  return source.slice(start, end).trim() !== ''
+}
 
 function endOf(source: string, closing: string, from: number): number {
   const at = source.indexOf(closing, from)
@@ -167,12 +218,12 @@ function decode(bytes: Uint8Array): Result<string, XmlRefusal> {
     case 'us-ascii':
       break
     default:
-      return refuse('malformed', `The encoding ${encoding} is not read; use UTF-8.`)
+      return malformed(`is in ${encoding}; only UTF-8 and Latin-1 are read`)
   }
   try {
     return ok(text(bytes))
   } catch {
-    return refuse('malformed', 'The document is not valid UTF-8.')
+    return malformed('is not valid UTF-8')
   }
 }
 
@@ -199,6 +250,10 @@ function hasChild(
 
 function isElement(value: unknown): value is XmlElement {
   return typeof value === 'string' || (typeof value === 'object' && value !== null)
+}
+
+function malformed(problem: string): { readonly ok: false; readonly error: XmlRefusal } {
+  return refuse('malformed', `The document ${problem}.`)
 }
 
 function refuse(

@@ -39,28 +39,33 @@ const TOKEN_PREFIX = 'aether_'
 const TOKENS = 'tokens/'
 const ADMIN_TOKEN = `${TOKENS}admin`
 
+/** A new token: only its digest is stored, and that by `keep`, so `text` has to be shown now or never. */
+export type FreshToken = { readonly text: string; keep(): Promise<void> }
+
 /**
- * The stored tokens, and the admin token's text when this call made it: that text is not kept anywhere, so the caller
- * shows it once.
+ * The stored tokens, and a new admin token when there is none yet. That one is valid at once but lost with the process
+ * until `keep` is called: a start that fails must not use up the only chance to see it.
  */
 export async function openTokens(
   control: ControlStore,
   newRequestId: () => RequestId,
-): Promise<{ tokens: readonly StoredToken[]; fresh: string | undefined }> {
+): Promise<{ tokens: readonly StoredToken[]; fresh: FreshToken | undefined }> {
   const listed = await control.list(TOKENS)
   if (!listed.ok) throw new Error(`the tokens cannot be read: ${listed.error.reason}`)
   if (listed.value.some((entry) => entry.key === ADMIN_TOKEN)) {
     return { tokens: listed.value.map(parseToken), fresh: undefined }
   }
-  const fresh = TOKEN_PREFIX + randomBytes(32).toString('base64url')
-  const value = JSON.stringify({ format: 1, sha256: digestOf(fresh).toString('hex') })
-  const written = await control.write([{ kind: 'put', key: ADMIN_TOKEN, value }], {
-    preconditions: [{ key: ADMIN_TOKEN, revision: 'absent' }],
-    requestId: newRequestId(),
-  })
-  if (!written.ok) throw new Error(`the admin token cannot be stored: ${written.error.kind}`)
+  const text = TOKEN_PREFIX + randomBytes(32).toString('base64url')
+  const value = JSON.stringify({ format: 1, sha256: digestOf(text).toString('hex') })
+  const keep = async () => {
+    const written = await control.write([{ kind: 'put', key: ADMIN_TOKEN, value }], {
+      preconditions: [{ key: ADMIN_TOKEN, revision: 'absent' }],
+      requestId: newRequestId(),
+    })
+    if (!written.ok) throw new Error(`the admin token cannot be stored: ${written.error.kind}`)
+  }
   const tokens = [...listed.value, { key: ADMIN_TOKEN, value }].map(parseToken)
-  return { tokens, fresh }
+  return { tokens, fresh: { text, keep } }
 }
 
 function parseToken(entry: { readonly key: string; readonly value: string }): StoredToken {

@@ -1,5 +1,14 @@
+import { resolve } from 'node:path'
 import type { Logger } from 'pino'
+import type { NodeId } from '../base/ids.ts'
 import type { BlobStore, ControlStore, DistributedMap } from '../base/port.ts'
+import { openLocalControl } from '../cluster/control/local.driver.ts'
+import { chunksOf, createBlobStore } from '../cluster/dht/blob-store.driver.ts'
+import { openReplicatedMap, type ReplicatedMap } from '../cluster/dht/map.driver.ts'
+import { localDisk } from '../storage/disk.ts'
+import { BlobCache, type ChunkStore } from '../storage/index.ts'
+import { openLevelStore } from '../storage/level.disk.ts'
+import { openStorage } from '../storage/storage.disk.ts'
 import type { Config } from './config.ts'
 
 /** The cluster as the node uses it; on one node it has one member. */
@@ -7,10 +16,55 @@ export type Cluster = {
   readonly map: DistributedMap
   readonly blobs: BlobStore
   readonly control: ControlStore
+  /** Resolves with the reason when the disk has failed: nothing is written any more, and the node has to stop. */
   readonly failed: Promise<unknown>
   close(): Promise<void>
 }
 
-export async function openCluster(_config: Config, _logger: Logger): Promise<Cluster> {
-  throw new Error('waiting')
+/** The name of the only member; a cluster of several gives each its own. */
+const SELF = 'node-1' as NodeId
+
+/** The space of the blobs' manifests. */
+const BLOBS = 'blobs'
+
+/** Opens the data directory and what lives in it. Rejects with an AetherError when it cannot be used. */
+export async function openCluster(config: Config, logger: Logger): Promise<Cluster> {
+  const directory = resolve(config.data)
+  const storage = await openStorage({ disk: localDisk, directory, openStore: openLevelStore })
+  try {
+    const { engine, highWater, chunks } = storage
+    const map = await openReplicatedMap({ engine, highWater, self: SELF })
+    const control = await openLocalControl(engine)
+    const cache = new BlobCache(config.cacheBytesMax)
+    const blobs = createBlobStore({ manifests: map.space(BLOBS), chunks, cache })
+    const swept = sweep(chunks, map, logger)
+    return {
+      map,
+      blobs,
+      control,
+      failed: Promise.race([storage.failed, map.failed, control.failed]),
+      async close() {
+        await control.close()
+        await map.close()
+        await Promise.all([storage.close(), swept])
+      },
+    }
+  } catch (cause) {
+    await storage.close()
+    throw cause
+  }
+}
+
+/** After an unclean end, removes chunks that no blob refers to, in the background. */
+async function sweep(chunks: ChunkStore, map: ReplicatedMap, logger: Logger): Promise<void> {
+  if (!chunks.needsSweep) return
+  try {
+    const removed = await chunks.sweep(chunksOf(map.valuesHere(BLOBS)))
+    logger.info({ removed }, 'chunks of cut uploads removed')
+  } catch (cause) {
+    logger.warn(
+      { err: cause },
+      'chunks of cut uploads could not be removed; the next start tries again',
+    )
+  }
 }

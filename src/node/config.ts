@@ -60,7 +60,7 @@ const Settings = z.strictObject({
   /** The address to listen on. Anything but loopback needs a token for every request. */
   host: z.string().min(1).default('127.0.0.1'),
   /** The HTTP port; 0 takes a free one, which the log names. */
-  port: z.coerce.number().int().min(0).max(65_535).default(8080),
+  port: integer(0, 65_535).default(8080),
   /** Further host names under which clients reach this node, for instance behind a proxy. */
   hosts: z.array(z.string()).default([]),
   /** Off loopback, let anyone read without a token. */
@@ -69,17 +69,9 @@ const Settings = z.strictObject({
   requestLog: boolean(true),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
   /** The largest artifact accepted. Lower: fat jars are refused; higher: one upload may fill the disk. */
-  uploadBytesMax: z.coerce
-    .number()
-    .int()
-    .positive()
-    .default(20 * 1_024 * MiB),
+  uploadBytesMax: integer(1).default(20 * 1_024 * MiB),
   /** Memory for warm artifacts. Lower: more disk reads; higher: a larger process. */
-  cacheBytesMax: z.coerce
-    .number()
-    .int()
-    .positive()
-    .default(64 * MiB),
+  cacheBytesMax: integer(1).default(64 * MiB),
   /** TLS: a PEM certificate chain and its key. Maven and Gradle refuse plain HTTP off loopback. */
   tlsCertificate: z.string().optional(),
   tlsKey: z.string().optional(),
@@ -144,7 +136,13 @@ function readVariables(
     if (!(key in Settings.shape) || key === 'repositories') {
       return refuse(`the variable ${name} names no setting; settings are ${settingNames()}`)
     }
-    settings[key] = key === 'hosts' ? value.split(',').filter(Boolean) : value
+    settings[key] =
+      key === 'hosts'
+        ? value
+            .split(',')
+            .map((name) => name.trim())
+            .filter(Boolean)
+        : value
   }
   return ok(settings)
 }
@@ -181,10 +179,19 @@ function describeIssue(issue: z.core.$ZodIssue): string {
   return `${path}: ${message}`
 }
 
+/** A whole number or, from a variable, its digits. Nothing else passes for a number, an empty variable least of all. */
+function integer(least: number, most = Number.MAX_SAFE_INTEGER) {
+  const digits = z.string().regex(/^\d+$/).transform(Number)
+  const error = `must be a whole number from ${least} to ${most}`
+  return z.union([z.number(), digits], { error }).pipe(z.number().int().min(least).max(most))
+}
+
 /** `true`, `false` or, from a variable, their text. */
 function boolean(fallback: boolean) {
   return z
-    .union([z.boolean(), z.enum(['true', 'false']).transform((word) => word === 'true')])
+    .union([z.boolean(), z.enum(['true', 'false']).transform((word) => word === 'true')], {
+      error: 'must be true or false',
+    })
     .default(fallback)
 }
 

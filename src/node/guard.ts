@@ -63,7 +63,8 @@ export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host)
 }
 
-function isWildcard(host: string): boolean {
+/** Whether a server that listens on `host` is reached by every address of this machine. */
+export function isWildcard(host: string): boolean {
   return host === '0.0.0.0' || host === '::'
 }
 

@@ -10,6 +10,7 @@ import type { AddressInfo } from 'node:net'
 import type { Logger } from 'pino'
 import type { Exchange, HttpHandler, Problem } from '../slice/index.ts'
 import type { Authenticator } from './auth.ts'
+import { connectionLimit } from './connection-limit.ts'
 import type { Guard } from './guard.ts'
 import type { NodeMetrics } from './metrics.ts'
 import { refuse } from './refusal.ts'
@@ -22,8 +23,6 @@ const HEADERS_MS = 60_000
 const IDLE_MS = 120_000
 /** A path is at most 1,024 bytes; the rest is headers, credentials included. */
 const HEADER_BYTES_MAX = 16 * 1_024
-/** Bounds the memory that connections take; each costs some tens of kilobytes. */
-const CONNECTIONS_MAX = 10_000
 /** How long requests in flight may go on after the server was told to stop. */
 const DRAIN_MS = 30_000
 
@@ -62,7 +61,7 @@ export class HttpServer {
     this.#server = parts.tls
       ? createTlsServer({ ...options, ...parts.tls })
       : createPlainServer(options)
-    this.#server.maxConnections = CONNECTIONS_MAX
+    this.#server.maxConnections = connectionLimit()
     this.#server.timeout = IDLE_MS
     this.#server.on('request', (request, response) => this.#receive(request, response, false))
     this.#server.on('checkContinue', (request, response) => this.#receive(request, response, true))
@@ -78,6 +77,10 @@ export class HttpServer {
       this.#server.once('error', reject)
       this.#server.listen(port, host, () => {
         this.#server.off('error', reject)
+        // A connection that could not be taken is lost; that is no reason to end the others.
+        this.#server.on('error', (cause) =>
+          this.#parts.logger.warn({ err: cause }, 'a connection could not be taken'),
+        )
         resolve((this.#server.address() as AddressInfo).port)
       })
     })
@@ -106,6 +109,11 @@ export class HttpServer {
     let bodyHeldBack = awaitsContinue
     const refuseWith = (problem: Problem, further?: Readonly<Record<string, string>>) =>
       refuse(request, response, problem, { requestId, bodyHeldBack, headers: further ?? {} })
+    const violation = violationOf(request)
+    if (violation !== undefined) {
+      refuseWith(GUARD_PROBLEMS['bad-request'](violation))
+      return
+    }
     const refusal = this.#parts.guard.check(
       method,
       target.authority ?? headers.host,
@@ -123,6 +131,12 @@ export class HttpServer {
     principalName = principal.name
     const handler = this.#mounts.get(target.mount)
     if (handler === undefined) {
+      if (target.mount !== PROBES && !principal.may('read')) {
+        refuseWith(TOKEN_NEEDED, CHALLENGE)
+        return
+      }
+      // A body that was not asked for may come or not: what follows on this connection could not be told apart.
+      if (bodyHeldBack) response.shouldKeepAlive = false
       this.#parts.fallback(request, response)
       return
     }
@@ -183,6 +197,20 @@ export class HttpServer {
 }
 
 /**
+ * What Node's parser lets pass although RFC 9112 forbids it: a request line without a version (§3), to which a line break
+ * in a target leads, and a second Host (§3.2), of which another server on the way may have taken the other.
+ */
+function violationOf({ httpVersionMajor, rawHeaders }: IncomingMessage): string | undefined {
+  if (httpVersionMajor !== 1) return 'The request line does not end with HTTP/1.1.'
+  let hosts = 0
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at] as string
+    if (name.length === 4 && name.toLowerCase() === 'host') hosts += 1
+  }
+  return hosts > 1 ? 'The request has more than one Host header.' : undefined
+}
+
+/**
  * `/repository/` of `/repository/releases/…`: the text is compared, never interpreted. A target in absolute form brings the
  * authority that takes the place of `Host` (RFC 9112 §3.2.2).
  */
@@ -208,6 +236,15 @@ const WRONG_CREDENTIALS: Problem = {
   title: 'Wrong credentials',
   detail: 'The token is not known. Send it as `Bearer <token>` or as the password of Basic.',
 }
+
+const TOKEN_NEEDED: Problem = {
+  status: 401,
+  title: 'Token needed',
+  detail: 'Send a token as `Bearer <token>` or as the password of Basic. Only /health/ needs none.',
+}
+
+/** Load balancers and orchestrators ask here, and have no token. */
+const PROBES = '/health/'
 
 /** RFC 7617; Maven sends its credentials only after it has been asked for them. */
 const CHALLENGE = { 'WWW-Authenticate': 'Basic realm="aether", charset="UTF-8"' }

@@ -1,14 +1,17 @@
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { createSecureContext } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import type { Logger } from 'pino'
+import { AetherError } from '../base/fault.ts'
 import type { RequestId } from '../base/ids.ts'
 import type { SliceContext } from '../slice/index.ts'
-import { Authenticator, openTokens } from './auth.ts'
+import { Authenticator, type FreshToken, openTokens } from './auth.ts'
 import { type Cluster, openCluster } from './cluster.ts'
 import type { Config } from './config.ts'
-import { Guard, isLoopback } from './guard.ts'
+import { Guard, isLoopback, isWildcard } from './guard.ts'
 import { HttpServer } from './http.ts'
 import { NodeMetrics } from './metrics.ts'
 import { operationListener } from './operation.ts'
@@ -88,25 +91,43 @@ async function openOn(cluster: Cluster, options: NodeOptions): Promise<AetherNod
     {
       bundled: options.slices ?? BUNDLED_SLICES,
       modules: join(config.data, 'slices'),
-      control: cluster.control,
       logger,
       contextOf,
     },
     'artifact-repo',
   )
   await slice.start()
-  const port = await http.listen(config.host, config.port)
+  const port = await listen(http, config, fresh).catch(async (cause: unknown) => {
+    await slice.stop()
+    throw cause
+  })
   const url = urlOf(config, port)
   logger.info({ url, version: VERSION, data: config.data }, 'ready')
   return {
     url,
-    freshToken: fresh,
+    freshToken: fresh?.text,
     failed: cluster.failed,
     async close() {
       await http.close()
       await slice.stop()
       await cluster.close()
     },
+  }
+}
+
+/** The port. Only a node that can be reached keeps its new token: after a failed start nobody would have seen it. */
+async function listen(
+  http: HttpServer,
+  { host, port }: Config,
+  fresh: FreshToken | undefined,
+): Promise<number> {
+  const taken = await http.listen(host, port)
+  try {
+    await fresh?.keep()
+    return taken
+  } catch (cause) {
+    await http.close()
+    throw cause
   }
 }
 
@@ -118,13 +139,25 @@ function anonymousAccess(config: Config): 'all' | 'read' | 'none' {
 
 function tlsOf({ tlsCertificate, tlsKey }: Config): { cert: Buffer; key: Buffer } | undefined {
   if (tlsCertificate === undefined || tlsKey === undefined) return undefined
-  return { cert: readFileSync(tlsCertificate), key: readFileSync(tlsKey) }
+  try {
+    const tls = { cert: readFileSync(tlsCertificate), key: readFileSync(tlsKey) }
+    createSecureContext(tls)
+    return tls
+  } catch (cause) {
+    throw new AetherError(
+      'tls-refused',
+      `tls_certificate ${tlsCertificate} and tls_key ${tlsKey} are of no use: ${(cause as Error).message}`,
+      'Name a PEM file with the certificate chain and one with its key, without a passphrase.',
+      cause,
+    )
+  }
 }
 
+/** An address that other machines can use too, since it is shown to be copied. */
 function urlOf(config: Config, port: number): string {
   const scheme = config.tlsCertificate === undefined ? 'http' : 'https'
-  const host = config.host.includes(':') ? `[${config.host}]` : config.host
-  return `${scheme}://${host}:${port}`
+  const name = isWildcard(config.host) ? (config.hosts[0] ?? hostname().toLowerCase()) : config.host
+  return `${scheme}://${name.includes(':') ? `[${name}]` : name}:${port}`
 }
 
 /** 128 random bits: unique without asking anyone. */

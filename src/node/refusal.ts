@@ -24,7 +24,8 @@ export function refuse(
 ): void {
   const { requestId, bodyHeldBack } = options
   const body = Buffer.from(JSON.stringify({ type: 'about:blank', ...problem, requestId }))
-  const hasBody = !request.complete && expectsBody(request)
+  // Of a client that has left nothing more comes, and nobody reads the answer.
+  const hasBody = !request.complete && !request.destroyed && expectsBody(request)
   if (hasBody) response.shouldKeepAlive = false
   response.writeHead(problem.status, reasonPhrase(problem.title), {
     'Content-Type': 'application/problem+json',

@@ -3,7 +3,6 @@ import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { compare as compareSemver, valid as validSemver } from 'semver'
 import { AetherError } from '../base/fault.ts'
-import type { ControlStore } from '../base/port.ts'
 import {
   type LifecycleInput,
   type Slice,
@@ -19,7 +18,6 @@ export type SliceHostParts = {
   readonly bundled: string
   /** Where modules are written before they are imported. */
   readonly modules: string
-  readonly control: ControlStore
   readonly logger: Logger
   /** The slice's context, apart from what the jar itself tells. */
   readonly contextOf: (identity: SliceContext['identity']) => SliceContext

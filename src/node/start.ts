@@ -1,7 +1,7 @@
 import { AetherError } from '../base/fault.ts'
 import { welcome } from './banner.ts'
 import { type Flags, readConfig } from './config.ts'
-import { openLog } from './log.ts'
+import { type NodeLog, openLog } from './log.ts'
 import { type AetherNode, openNode } from './node.ts'
 
 export type StartOptions = {
@@ -34,7 +34,7 @@ export async function startNode(options: StartOptions): Promise<{ stopped: Promi
       ...(slices === undefined ? {} : { slices }),
     })
     options.stdout.write(welcome(node.url, node.freshToken))
-    return { stopped: run(node, log.logger).finally(() => log.close()) }
+    return { stopped: run(node, log).finally(() => log.close()) }
   } catch (cause) {
     log.close()
     options.stderr.write(`aether: ${explain(cause)}\n`)
@@ -42,31 +42,40 @@ export async function startNode(options: StartOptions): Promise<{ stopped: Promi
   }
 }
 
-async function run(
-  node: AetherNode,
-  logger: ReturnType<typeof openLog>['logger'],
-): Promise<number> {
+async function run(node: AetherNode, log: NodeLog): Promise<number> {
+  const { logger } = log
   const signal = Promise.withResolvers<NodeJS.Signals>()
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => signal.resolve(name))
-  const failure = node.failed.then((cause) => ({ cause }))
-  const end = await Promise.race([signal.promise, failure])
+  const failure = Promise.withResolvers<{ cause: unknown }>()
+  node.failed.then((cause) => failure.resolve({ cause }), failure.reject)
+  process.once('uncaughtException', (cause) => failure.resolve({ cause }))
+  const end = await Promise.race([signal.promise, failure.promise])
   if (typeof end === 'string') {
     logger.info({ signal: end }, 'stopping: requests in flight may end')
     await node.close()
     logger.info('stopped')
     return 0
   }
-  // What is in memory can no longer be trusted to reach the disk, so nothing is closed in an orderly way.
+  // What is in memory can no longer be trusted to reach the disk: nothing is closed in an orderly way, nothing more is
+  // acknowledged, and what was acknowledged is synced already.
   logger.fatal({ err: end.cause }, 'the node cannot go on')
-  return EXIT_FAILED
+  log.close()
+  process.exit(EXIT_FAILED)
 }
 
 /** What was wrong and what to do, in a line or two and without a stack trace. */
 function explain(cause: unknown): string {
   if (cause instanceof AetherError) return `${cause.message}\n${cause.next}`
-  const { code, message } = cause as NodeJS.ErrnoException
-  if (code === 'EADDRINUSE')
-    return `${message}\nStop the other program, or choose a port with --port.`
-  if (code === 'EACCES') return `${message}\nChoose a port above 1023 with --port.`
-  return message
+  const { code = '', syscall = '', message } = cause as NodeJS.ErrnoException
+  const advice = ADVICE[`${syscall} ${code}`] ?? ADVICE[syscall] ?? ''
+  return `${message}\n${advice}`.trimEnd()
+}
+
+/** By the system call that failed, and its error where that makes a difference. */
+const ADVICE: Readonly<Record<string, string>> = {
+  'listen EADDRINUSE': 'Stop the other program, or choose a port with --port.',
+  'listen EACCES': 'Choose a port above 1023 with --port.',
+  listen: 'Choose an address of this machine with --host.',
+  getaddrinfo: 'Choose an address of this machine with --host.',
+  mkdir: 'Choose a directory that can be made and written to with --data.',
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { crc32 } from 'node:zlib'
 import { type Entry, fromBufferPromise, type ZipFile } from 'yauzl'
 import { AetherError } from '../base/fault.ts'
 import { err, ok, type Result } from '../base/result.ts'
@@ -54,7 +55,7 @@ export async function loadSlice(jar: SliceJar, directory: string): Promise<Slice
   const file = join(home, 'main.mjs')
   await writeFile(`${file}.part`, jar.module)
   await rename(`${file}.part`, file)
-  const loaded: unknown = await import(pathToFileURL(file).href)
+  const loaded = await importModule(file, jar.manifest)
   if (!exportsSlice(loaded)) {
     throw new AetherError(
       'slice-refused',
@@ -63,6 +64,21 @@ export async function loadSlice(jar: SliceJar, directory: string): Promise<Slice
     )
   }
   return loaded.slice
+}
+
+/** A module that cannot be read or fails on its way is the jar's fault, so the refusal names the jar. */
+async function importModule(file: string, manifest: SliceManifest): Promise<unknown> {
+  try {
+    return await import(pathToFileURL(file).href)
+  } catch (cause) {
+    const { groupId, artifactId, version, main } = manifest
+    throw new AetherError(
+      'slice-refused',
+      `${main} of ${groupId}:${artifactId}:${version} cannot be loaded: ${(cause as Error).message}`,
+      'Build the jar again with `npm run build`.',
+      cause,
+    )
+  }
 }
 
 function exportsSlice(module: unknown): module is { readonly slice: Slice } {
@@ -89,5 +105,8 @@ async function readEntry(zip: ZipFile, entry: Entry | undefined, limit: number):
   if (entry.uncompressedSize > limit) throw new Error(`${entry.fileName} is over ${limit} bytes`)
   const parts: Buffer[] = []
   for await (const part of await zip.openReadStreamPromise(entry)) parts.push(part as Buffer)
-  return Buffer.concat(parts)
+  const content = Buffer.concat(parts)
+  // yauzl leaves this to its callers.
+  if (crc32(content) !== entry.crc32) throw new Error(`${entry.fileName} is damaged`)
+  return content
 }

@@ -17,7 +17,7 @@ type Entry = { readonly bytes: Uint8Array; isVisited: boolean }
 
 /**
  * Whole small blobs in memory, outside the V8 heap (the storage of typed arrays is), under a hard cap that includes
- * reservations. What is put is admitted, what is read at its second read; eviction is SIEVE (Zhang et al., NSDI '24):
+ * reservations. A blob is admitted at its second read; eviction is SIEVE (Zhang et al., NSDI '24):
  * entries stay in order of arrival, a hit only marks, and a hand passes from old to new and removes the unmarked.
  *
  * Memory is not reused by the cache itself: bytes that were handed out stay valid after an eviction.
@@ -60,12 +60,12 @@ export class BlobCache {
   }
 
   /**
-   * Memory for a blob of this size that is about to arrive, or undefined when it is too large or too much is reserved.
+   * Memory for a blob of this size that is about to be read, or undefined when it is too large or too much is reserved.
    * The caller either admits it or gives it up.
    */
   reserve(sizeBytes: number): Uint8Array | undefined {
     const charge = sizeBytes + ENTRY_BYTES
-    // Half of the cache at most: uploads that may yet fail must not push out everything.
+    // Half of the cache at most: reads that may yet fail must not push out everything.
     if (!this.#fits(sizeBytes) || this.#reservedBytes + charge > this.#capacityBytes / 2) {
       return undefined
     }

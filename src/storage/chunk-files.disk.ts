@@ -9,7 +9,6 @@
  * 2. A chunk published since the opening was added to the filter by `adopt` before its file got its name.
  * 3. The sweep asks the filter in the same step in which it starts to unlink, and `adopt` waits for an unlink of its
  *    digest that is under way before it renames. So a file that is removed is one that came before both.
- * An upload that finds its blob stored and keeps the old chunks relies on a reference, which is case 1 or 2.
  */
 import { assert } from '../base/assert.ts'
 import { AetherError } from '../base/fault.ts'
@@ -39,9 +38,8 @@ export type ChunkFilesOptions = {
 export async function openChunkFiles(options: ChunkFilesOptions): Promise<ChunkStore> {
   const { disk, directory } = options
   const present = new Set(await disk.list(directory))
-  for (const name of ['tmp', ...shardNames()]) {
-    if (!present.has(name)) await disk.makeDirectory(`${directory}/${name}`)
-  }
+  const missing = ['tmp', ...shardNames()].filter((name) => !present.has(name))
+  await Promise.all(missing.map((name) => disk.makeDirectory(`${directory}/${name}`)))
   const isUnclean = present.has('unclean')
   if (!isUnclean) await (await disk.open(`${directory}/unclean`, 'create')).close()
   await disk.syncDirectory(directory)

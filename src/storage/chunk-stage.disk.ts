@@ -47,12 +47,13 @@ export class FileStage implements ChunkStage {
 
   async append(bytes: Uint8Array): Promise<Result<void, NoSpace>> {
     assert(!this.#isEnded, 'nothing follows the end of an upload')
-    if (!(await this.#home.space.admit(bytes.length, 'chunks'))) return err({ kind: 'no-space' })
     return this.#refusable(async () => {
+      if (!(await this.#home.space.admit(bytes.length, 'chunks'))) return err({ kind: 'no-space' })
       this.#current ??= await this.#createChunk()
       const chunk = this.#current
       await chunk.file.write(bytes, chunk.sizeBytes)
       chunk.sizeBytes += bytes.length
+      return ok(undefined)
     })
   }
 
@@ -69,6 +70,7 @@ export class FileStage implements ChunkStage {
       } finally {
         await chunk.file.close()
       }
+      return ok(undefined)
     })
     // Whoever awaits it next sees the failure; until then it must not count as unhandled.
     this.#flushing.catch(() => {})
@@ -85,6 +87,7 @@ export class FileStage implements ChunkStage {
         await this.#home.adopt(path, digest)
       }
       await this.#home.syncNames(this.#sealed.map(({ digest }) => digest))
+      return ok(undefined)
     })
   }
 
@@ -122,11 +125,10 @@ export class FileStage implements ChunkStage {
     return { path, file: await this.#home.disk.open(path, 'create'), sizeBytes: 0 }
   }
 
-  async #refusable(work: () => Promise<void>): Promise<Result<void, NoSpace>> {
+  async #refusable(work: () => Promise<Result<void, NoSpace>>): Promise<Result<void, NoSpace>> {
     this.#home.failStop.check()
     try {
-      await work()
-      return ok(undefined)
+      return await work()
     } catch (error) {
       if (isNoSpace(error)) return err({ kind: 'no-space' })
       throw this.#home.failStop.fail(error)

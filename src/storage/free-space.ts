@@ -15,7 +15,11 @@ const RECHECK_BYTES = 4 * 1_024 * 1_024
 /** … or after this many writes, so that on a quiet node others who fill the disk are noticed as well. */
 const RECHECK_WRITES = 16
 
-/** Decides before a write whether there is room for it. One per data directory, shared by all who write to it. */
+/**
+ * Decides before a write whether there is room for it. One per data directory, shared by all who write to it. When it asks
+ * the file system, what was admitted but not yet written counts as free once more: with all uploads open 64 MiB at most,
+ * which the reserve covers.
+ */
 export class SpaceGuard {
   readonly #disk: Disk
   readonly #directory: string

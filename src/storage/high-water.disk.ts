@@ -56,13 +56,13 @@ class HighWaterFile implements HighWater {
     try {
       await file.write(bytes, 0)
       await file.datasync()
+      await this.#disk.rename(temporaryPath, this.#path)
     } catch (error) {
       await this.#disk.unlink(temporaryPath)
       throw error
     } finally {
       await file.close()
     }
-    await this.#disk.rename(temporaryPath, this.#path)
     await this.#disk.syncDirectory(parentDirectory(this.#path))
   }
 }

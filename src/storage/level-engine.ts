@@ -91,8 +91,8 @@ class LevelEngine implements Engine {
     sizeBytes: number,
   ): Promise<Result<void, NoSpace>> {
     this.#failStop.check()
-    if (!(await this.#space.admit(sizeBytes, 'records'))) return err({ kind: 'no-space' })
     try {
+      if (!(await this.#space.admit(sizeBytes, 'records'))) return err({ kind: 'no-space' })
       await this.#store.write(operations.map(sealed), { sync: true })
     } catch (error) {
       throw this.#failStop.fail(error)

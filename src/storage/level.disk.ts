@@ -98,35 +98,27 @@ function batchOperation(operation: EngineOperation) {
 
 function openFault(directory: string, error: unknown): AetherError {
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
-  switch (errorCode(cause)) {
-    case 'LEVEL_LOCKED':
-      return new AetherError(
-        'data-directory-in-use',
-        `another process uses ${directory}`,
-        'stop the other process, or start this one with another data directory',
-        cause,
-      )
-    case 'LEVEL_CORRUPTION':
-      return damaged(cause)
-    default:
-      return new AetherError(
-        'disk-failed',
-        `cannot open ${directory}: ${cause instanceof Error ? cause.message : String(cause)}`,
-        'check that the directory exists, belongs to this user and is writable',
-        cause,
-      )
+  if (errorCode(cause) === 'LEVEL_LOCKED') {
+    return new AetherError(
+      'data-directory-in-use',
+      `another process uses ${directory}`,
+      'stop the other process, or start this one with another data directory',
+      cause,
+    )
   }
+  return readFault(cause)
 }
 
-function readFault(error: unknown): AetherError {
-  return damaged(error)
+function readFault(cause: unknown): AetherError {
+  const message = `LevelDB cannot read its files: ${messageOf(cause)}`
+  if (errorCode(cause) === 'LEVEL_CORRUPTION') {
+    const next = 'check the disk; restore this node from its peers or from a backup'
+    return new AetherError('data-damaged', message, next, cause)
+  }
+  const next = 'check that the disk has room and the files belong to this user and are readable'
+  return new AetherError('disk-failed', message, next, cause)
 }
 
-function damaged(cause: unknown): AetherError {
-  return new AetherError(
-    'data-damaged',
-    `LevelDB cannot read its files: ${cause instanceof Error ? cause.message : String(cause)}`,
-    'check the disk; restore this node from its peers or from a backup',
-    cause,
-  )
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause)
 }

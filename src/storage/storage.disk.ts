@@ -3,7 +3,7 @@ import { openChunkFiles } from './chunk-files.disk.ts'
 import type { ChunkStore } from './chunk-store.ts'
 import type { Engine } from './engine.ts'
 import { FailStop } from './fail-stop.ts'
-import { type Disk, parentDirectory } from './file-system.ts'
+import { type Disk, isNoSpace, parentDirectory } from './file-system.ts'
 import { SpaceGuard } from './free-space.ts'
 import { openHighWater } from './high-water.disk.ts'
 import type { HighWater } from './high-water.ts'
@@ -51,7 +51,7 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
     return { engine, highWater, chunks, failed: failStop.failed, close }
   } catch (error) {
     await engine.close()
-    throw error
+    throw openFault(directory, error)
   }
 }
 
@@ -66,11 +66,21 @@ async function makeDirectories(
     for (const child of children) await disk.makeDirectory(child)
     await disk.syncDirectory(directory)
   } catch (error) {
-    throw new AetherError(
-      'disk-failed',
-      `cannot use ${directory}: ${error instanceof Error ? error.message : String(error)}`,
-      'name a data directory that this user may write to, in a directory that exists',
+    throw openFault(directory, error)
+  }
+}
+
+function openFault(directory: string, error: unknown): AetherError {
+  if (error instanceof AetherError) return error
+  const message = `cannot open ${directory}: ${error instanceof Error ? error.message : String(error)}`
+  if (isNoSpace(error)) {
+    return new AetherError(
+      'no-space',
+      message,
+      'make room on the disk of the data directory',
       error,
     )
   }
+  const next = 'name a data directory that this user may write to, in a directory that exists'
+  return new AetherError('disk-failed', message, next, error)
 }

@@ -10,6 +10,12 @@ test('utf8 and text are inverse', () => {
   )
 })
 
+test('text keeps a byte order mark, wherever it is', () => {
+  for (const value of ['\ufeff', '\ufeffa', 'a\ufeff', '\ufeff\ufeff']) {
+    expect(text(utf8(value))).toBe(value)
+  }
+})
+
 test('compareBytes agrees with Buffer.compare', () => {
   fc.assert(
     fc.property(fc.uint8Array(), fc.uint8Array(), (a, b) => {

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { PinnedProcess, SERVER_CORE } from './process.ts'
-import { type Server, untilReady } from './server.ts'
+import { emptyFiles, type Server, untilReady } from './server.ts'
 
 export type AetherOptions = {
   /** An existing directory for the data and the log. */
@@ -47,7 +47,8 @@ export async function startAether(options: AetherOptions): Promise<Server> {
     name: 'aether',
     origin,
     process: program,
-    forget: async () => {},
+    // The chunks have their digests for names, not their paths.
+    discard: () => emptyFiles(join(directory, 'data', 'chunks')),
     stop: () => program.stop(),
   }
 }

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp } from 'node:fs/promises'
 import { join } from 'node:path'
 import { startAether } from './aether.ts'
 import { deployRun, pomOf, REQUESTS_PER_DEPLOY } from './deploy.ts'
@@ -29,7 +29,7 @@ type Workload = {
   rate(measured: Measured): number
   /** `run` is never used twice on one server. */
   begin(server: Server, run: number, durationS: number): Promise<Load>
-  /** After the run: checks answers, removes what may be removed. */
+  /** After the run: checks answers. */
   end(server: Server, run: number): Promise<void>
 }
 
@@ -92,7 +92,10 @@ export const COMPARISONS: readonly Comparison[] = [
   },
 ]
 
-/** Runs the alternating pairs of one comparison on servers of its own. */
+/**
+ * Runs the alternating pairs of one comparison on servers of its own. Leaves its files below `scratchRoot`, since deleting
+ * them would burden the next comparison.
+ */
 export async function compare(
   comparison: Comparison,
   scratchRoot: string,
@@ -115,7 +118,6 @@ export async function compare(
     })
   } finally {
     await Promise.all(servers.map((server) => server.stop()))
-    await rm(scratch, { recursive: true, force: true })
   }
 }
 
@@ -182,7 +184,7 @@ async function putting(scratch: string): Promise<Workload> {
       sent.write(String(run).padStart(6, '0') + String(artifacts).padStart(10, '0'))
       const version = `${run}.${artifacts}`
       await verify(server, `${REPOSITORY}/put/a0/${version}/a0-${version}.jar`, sent)
-      await server.forget(`${REPOSITORY}/put`)
+      await server.discard(`${REPOSITORY}/put`)
     },
   }
 }
@@ -200,8 +202,6 @@ async function deploying(scratch: string): Promise<Workload> {
     async end(server, run) {
       await runs.get(run)?.verify(server)
       runs.delete(run)
-      await server.forget(`${REPOSITORY}/deploy${run}`)
-      await rm(join(scratch, `deploy${run}`), { recursive: true, force: true })
     },
   }
 }

@@ -1,10 +1,9 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { PinnedProcess, SERVER_CORE } from './process.ts'
-import { type Server, untilReady } from './server.ts'
+import { emptyFiles, type Server, untilReady } from './server.ts'
 
 export type NginxOptions = {
   /** An existing directory for all that nginx writes. */
@@ -29,7 +28,7 @@ export async function startNginx({ directory, accessLog }: NginxOptions): Promis
     name: 'nginx',
     origin,
     process: program,
-    forget: (stored) => rm(join(root, stored), { recursive: true, force: true }),
+    discard: (path) => emptyFiles(join(root, path)),
     stop: () => program.stop(),
   }
 }

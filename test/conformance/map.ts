@@ -281,9 +281,28 @@ function testScans(open: () => Promise<Harness<DistributedMap>>): void {
     }
   })
 
+  test('keys that begin with a byte order mark are given back whole, and pages go past them', async () => {
+    const { space } = context
+    const sortKeys = ['a', '\ufeff', '\ufeffa', '\ufeffb']
+    await written(
+      space,
+      'p',
+      sortKeys.map((sortKey) => put(sortKey, sortKey)),
+    )
+    const seen: string[] = []
+    let after: string | undefined
+    for (let pages = 0; pages < sortKeys.length; pages++) {
+      const page = await pageOf(space, 'p', '', { limit: 1, ...(after !== undefined && { after }) })
+      seen.push(...page.entries.map(({ sortKey }) => sortKey))
+      after = page.next
+    }
+    expect(seen).toEqual(sortKeys)
+    expect(after).toBeUndefined()
+  })
+
   test('a page begins after the given key, wherever that lies', async () => {
     const { space } = context
-    await written(space, 'p', [put('b1', ''), put('b2', ''), put('c', '')])
+    await written(space, 'p', [put('ab', ''), put('b1', ''), put('b2', ''), put('c', '')])
     const keysAfter = async (after: string) =>
       (await pageOf(space, 'p', 'b', { after })).entries.map(({ sortKey }) => sortKey)
     expect(await keysAfter('a')).toEqual(['b1', 'b2'])

@@ -1,6 +1,67 @@
 import fc from 'fast-check'
+import { utf8 } from '../../src/base/bytes.ts'
+import type { NodeId, RequestId } from '../../src/base/ids.ts'
+import type { BlobStore } from '../../src/base/port.ts'
+import { createBlobStore } from '../../src/cluster/dht/blob-store.driver.ts'
+import { openReplicatedMap } from '../../src/cluster/dht/map.driver.ts'
 import type { Coordinates } from '../../src/maven/coordinates.ts'
+import { Deployer } from '../../src/maven/deployer.ts'
+import { FactSource } from '../../src/maven/facts.ts'
 import type { Metadata } from '../../src/maven/metadata.ts'
+import { Reader } from '../../src/maven/reader.ts'
+import type { HostedRepository } from '../../src/maven/repository.ts'
+import { ArtifactStore } from '../../src/maven/store.ts'
+import { Tree } from '../../src/maven/tree.ts'
+import { BlobCache } from '../../src/storage/index.ts'
+import { openTwinStorage } from '../cluster/fixture.ts'
+import { DiskTwin } from '../twin/disk.ts'
+
+/** A blob store as a node has it on a disk in memory, with a cache in which nothing has room. */
+export async function openBlobs(): Promise<{ store: BlobStore; close(): Promise<void> }> {
+  const { blobs, close } = await openPlatform()
+  return { store: blobs, close }
+}
+
+/** What uploads and readers of one repository named `repository.name` work on, as the service puts them together. */
+export async function openRepository(versions: HostedRepository['versions']) {
+  const { map, blobs, close } = await openPlatform()
+  let count = 0
+  const newRequestId = () => `request-${++count}` as RequestId
+  const clock = { nowMs: () => Date.UTC(2024, 0, 2, 3, 4, 5 + count) }
+  const store = new ArtifactStore({ map, blobs, clock, newRequestId })
+  const parts = { store, tree: new Tree(store), facts: new FactSource(store) }
+  const deployer = new Deployer({ ...parts, uploadBytesMax: 1_000_000_000 })
+  const repository: HostedRepository = { type: 'hosted', name: 'r', versions, adminOnly: false }
+  /** What became of an upload: its outcome, or the kind of its refusal. */
+  const put = async (path: string, body: string | AsyncIterable<Uint8Array>) => {
+    const size = typeof body === 'string' ? utf8(body).length : undefined
+    const publisher = 'someone'
+    const upload = await deployer.begin({ repository, path, sizeBytes: size, publisher })
+    if (!upload.ok) return upload.error.kind
+    const stored = await upload.value.receive(typeof body === 'string' ? once(body) : body)
+    return stored.ok ? stored.value.outcome : stored.error.kind
+  }
+  return { repository, reader: new Reader(parts), deployer, put, close }
+}
+
+async function* once(body: string): AsyncGenerator<Uint8Array> {
+  yield utf8(body)
+}
+
+async function openPlatform() {
+  const storage = await openTwinStorage(new DiskTwin())
+  const map = await openReplicatedMap({ ...storage, self: 'node-1' as NodeId })
+  const cache = new BlobCache(1)
+  const blobs = createBlobStore({ manifests: map.space('blobs'), chunks: storage.chunks, cache })
+  return {
+    map,
+    blobs,
+    async close() {
+      await map.close()
+      await storage.close()
+    },
+  }
+}
 
 const name = fc.string({
   unit: fc.constantFrom(...'abzAZ019_-'),

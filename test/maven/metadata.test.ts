@@ -357,6 +357,7 @@ describe('resolveSnapshotAlias', () => {
   it('finds a literally named file when its record is newer', () => {
     expect(resolveSnapshotAlias([literal], jar)).toBe(literal)
     expect(resolveSnapshotAlias([first, second, literal], jar)).toBe(literal)
+    expect(resolveSnapshotAlias([literal, first], jar)).toBe(first)
     expect(resolveSnapshotAlias([first, { ...literal, timeMs: T0 - 1 }], jar)).toBe(first)
   })
 

@@ -222,6 +222,11 @@ describe('parseRequestUrl', () => {
     )
   })
 
+  it('refuses text that no bytes can spell', () => {
+    expect(checkPath('a\ud800')).toMatchObject({ error: { kind: 'control-character' } })
+    expect(checkPath('')).toMatchObject({ error: { kind: 'empty-segment' } })
+  })
+
   it('takes about a microsecond for an ordinary target', () => {
     const target = `${ROOT}org/apache/maven/plugins/maven-compiler-plugin/3.11.0/maven-compiler-plugin-3.11.0.pom`
     const rounds = 20_000

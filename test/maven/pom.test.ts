@@ -79,6 +79,16 @@ describe('parsePom', () => {
     expect(description).toHaveLength(1_024)
   })
 
+  it('reads the POM of a large platform quickly', () => {
+    const dependency = '<dependency><groupId>g</groupId><version>1</version></dependency>'
+    const start = performance.now()
+    const { packaging } = facts(
+      `<dependencyManagement>${dependency.repeat(20_000)}</dependencyManagement><packaging>pom</packaging>`,
+    )
+    expect(packaging).toBe('pom')
+    expect(performance.now() - start).toBeLessThan(1_000)
+  })
+
   it.each([
     ['<metadata/>', 'malformed'],
     ['<project><artifactId>app</project>', 'malformed'],

@@ -68,6 +68,11 @@ describe('compareVersions', () => {
     ['1.max', '1.999999999999', 1],
     ['1.max.1', '1.2', -1],
     ['1.٣', '1.2', -1],
+    ['a', '1', -1],
+    ['a', '0', 0],
+    ['b', '0-final-SP', 0],
+    ['alpha', '0_b-MAX', 0],
+    ['0.SP.2', 'zz-007', 0],
   ])('compares %s with %s: %i', (a, b, expected) => {
     expect(sign(a, b)).toBe(expected)
     expect(sign(b, a)).toBe(expected === 0 ? 0 : -expected)

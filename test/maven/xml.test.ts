@@ -60,6 +60,7 @@ describe('parseXml', () => {
     ['<a><b></a></b>', 'malformed'],
     ['<a/><a/>', 'malformed'],
     ['<a/>junk', 'malformed'],
+    ['<a/>junk<!-- -->', 'malformed'],
     ['<a/></a>', 'malformed'],
     ['<a x=1/>', 'malformed'],
     ['<a>&unknown;</a>', 'malformed'],
@@ -78,11 +79,30 @@ describe('parseXml', () => {
     ['<!-- --><!DOCTYPE a SYSTEM "http://127.0.0.1/"><a/>', 'document-type'],
     ['<?x <!-- ?><!DOCTYPE a><a/>', 'document-type'],
     [`<a>${'<b>'.repeat(101)}`, 'too-complex'],
-    [`<a>${'<b/>'.repeat(50_000)}</a>`, 'too-complex'],
+    [`<a>${'<b/>'.repeat(20_000)}</a>`, 'too-complex'],
   ])('refuses %.60s: %s', (source, kind) => {
     const result = parse(source)
     expect(result).toMatchObject({ ok: false, error: { kind } })
     expect(!result.ok && result.error.detail).toMatch(/^The .*\.$/)
+  })
+
+  it('reads only the children that are asked for, and does not count the others', () => {
+    const skipped = `<skip x=">"><b>9</b><!-- </skip> --><skip/><![CDATA[</skip>]]></skip>`
+    const many = `<skip>${'<c/>'.repeat(30_000)}</skip>`
+    const source = `<a><b>1</b>${skipped}<b>2</b><bb>3</bb><skip/><c><skip>4</skip></c>${many}</a>`
+    const result = parseXml(utf8(source), { root: 'a', bytesMax: 1e6, children: ['b', 'c'] })
+    expect(result).toEqual({ ok: true, value: { b: ['1', '2'], c: [{ skip: ['4'] }] } })
+  })
+
+  it.each([
+    ['<a><skip></a>', 'malformed'],
+    ['<a><skip>', 'malformed'],
+    ['<a><skip', 'malformed'],
+    ['<a><skip><!DOCTYPE x></skip></a>', 'document-type'],
+    [`<a><skip>${'<x>'.repeat(200)}`, 'too-complex'],
+  ])('refuses %.40s where only some children are read: %s', (source, kind) => {
+    const options = { root: 'a', bytesMax: 1e6, children: ['b'] }
+    expect(parseXml(utf8(source), options)).toMatchObject({ error: { kind } })
   })
 
   it('refuses bytes that are not UTF-8', () => {
@@ -101,7 +121,7 @@ describe('parseXml', () => {
 
   it('reads as deep and as much as is allowed', () => {
     expect(parse(`<a>${'<b>'.repeat(99)}${'</b>'.repeat(99)}</a>`).ok).toBe(true)
-    expect(parse(`<a>${'<b/>'.repeat(49_999)}</a>`).ok).toBe(true)
+    expect(parse(`<a>${'<b/>'.repeat(19_999)}</a>`).ok).toBe(true)
   })
 
   it('gives up quickly on documents made to be hard', () => {

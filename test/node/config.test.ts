@@ -53,7 +53,8 @@ test('a repository of the file joins the usual ones', () => {
 test.each([
   ['prot = 1', 'unknown key prot; settings are data, host, port'],
   ['port = 70000', 'port: '],
-  ['port = "many"', 'port: '],
+  ['port = "many"', 'port: must be a whole number from 0 to 65535'],
+  ['request_log = "maybe"', 'request_log: must be true or false'],
   ['port = ', 'test.toml'],
   ['log_level = "loud"', 'log_level: '],
   ['[repositories.x]\ntype = "hosted"', 'repositories.x.versions: '],
@@ -63,6 +64,24 @@ test.each([
 ])('%j is refused with what is wrong', (toml, detail) => {
   expect(readConfig({ config: fileWith(toml) }, {})).toMatchObject({
     error: { kind: 'bad-config', detail: expect.stringContaining(detail) },
+  })
+})
+
+test.each([{ AETHER_PORT: '' }, { AETHER_PORT: '0x50' }, { AETHER_CACHE_BYTES_MAX: ' ' }])(
+  '%j is refused and not taken for a number',
+  (env) => {
+    expect(readConfig({}, env)).toMatchObject({ error: { kind: 'bad-config' } })
+  },
+)
+
+test('numbers and lists of names may come from variables', () => {
+  const env = {
+    AETHER_PORT: '0',
+    AETHER_UPLOAD_BYTES_MAX: '1',
+    AETHER_HOSTS: 'a.example, b.example',
+  }
+  expect(readConfig({}, env)).toMatchObject({
+    value: { port: 0, uploadBytesMax: 1, hosts: ['a.example', 'b.example'] },
   })
 })
 

@@ -26,11 +26,14 @@ function nodeOn(storage: Storage): Node {
   return { storage, blobs: createBlobStore({ manifests, chunks: storage.chunks, cache }) }
 }
 
-/** Puts blobs, several at a time, until one is refused for want of space; gives those that were taken. */
-async function fill(node: Node, firstSeed: number, sizeBytes: number): Promise<TestBlob[]> {
+/** Puts blobs, `width` at a time, until one is refused for want of space; gives those that were taken. */
+async function fill(
+  node: Node,
+  { firstSeed, sizeBytes, width }: { firstSeed: number; sizeBytes: number; width: number },
+): Promise<TestBlob[]> {
   const taken: TestBlob[] = []
-  for (let seed = firstSeed; ; seed += 4) {
-    const blobs = [0, 1, 2, 3].map((i) => blobOf(seed + i, sizeBytes))
+  for (let seed = firstSeed; ; seed += width) {
+    const blobs = Array.from({ length: width }, (_, i) => blobOf(seed + i, sizeBytes))
     const outcomes = await Promise.all(
       blobs.map(({ bytes }) => node.blobs.put(inPieces(bytes, 65_536))),
     )
@@ -48,8 +51,9 @@ async function expectReadable(node: Node, blobs: readonly TestBlob[]): Promise<v
   }
 }
 
-function commit(node: Node): Promise<unknown> {
-  return node.storage.engine.commit([{ kind: 'put', key: utf8('\xff'), value: utf8('1') }])
+function commit(node: Node, sizeBytes = 1): Promise<unknown> {
+  const value = new Uint8Array(sizeBytes)
+  return node.storage.engine.commit([{ kind: 'put', key: utf8('\xff'), value }])
 }
 
 test('a full disk refuses uploads, keeps what it has and takes uploads when it has room', async () => {
@@ -61,14 +65,14 @@ test('a full disk refuses uploads, keeps what it has and takes uploads when it h
       openStore: (directory) => openLevelTwin(on, directory),
     })
   const node = nodeOn(await openTwin(disk))
-  const taken = await fill(node, 1, 200_000)
+  const taken = await fill(node, { firstSeed: 1, sizeBytes: 200_000, width: 1 })
   expect(taken.length).toBeGreaterThan(10)
   await expectReadable(node, taken)
   // Uploads leave a second reserve to the records.
-  expect(await commit(node)).toEqual({ ok: true })
+  for (let i = 0; i < 20; i++) expect(await commit(node, 40_000)).toEqual({ ok: true })
 
   disk.capacityBytes += 4 * MIB
-  const more = await fill(node, 1_000, 200_000)
+  const more = await fill(node, { firstSeed: 1_000, sizeBytes: 200_000, width: 1 })
   expect(more.length).toBeGreaterThan(5)
   await expectReadable(nodeOn(await openTwin(disk.crash())), [...taken, ...more])
 })
@@ -107,7 +111,7 @@ describe('on a small file system', () => {
         openStore: openLevelStore,
       }
       let node = nodeOn(await openStorage(options))
-      const taken = await fill(node, 1, 500_000)
+      const taken = await fill(node, { firstSeed: 1, sizeBytes: 500_000, width: 4 })
       expect(taken.length).toBeGreaterThan(20)
       expect(await commit(node)).toEqual({ ok: true })
 
@@ -123,7 +127,7 @@ describe('on a small file system', () => {
       await rm(filler)
       await rm(join(mountPoint, 'ballast'))
       expect(await commit(node)).toEqual({ ok: true })
-      const more = await fill(node, 9_000, 500_000)
+      const more = await fill(node, { firstSeed: 9_000, sizeBytes: 500_000, width: 4 })
       expect(more.length).toBeGreaterThan(5)
       await node.storage.close()
 

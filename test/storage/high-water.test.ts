@@ -36,6 +36,24 @@ test('keeps the table before when the disk is full, and saves again when it is n
   expect(await reopened.save(table(3))).toEqual({ ok: true })
 })
 
+test('a disk that is full at any step refuses, and takes the next table when it has room', async () => {
+  for (const kind of ['create', 'write', 'datasync', 'rename', 'syncDirectory'] as const) {
+    let isFull = false
+    const disk = new DiskTwin({
+      before: (call) => {
+        if (isFull && call.kind === kind) throw failure('ENOSPC', call.path)
+      },
+    })
+    const file = await open(disk)
+    await file.save(table(1))
+    isFull = true
+    expect(await file.save(table(2))).toEqual({ ok: false, error: { kind: 'no-space' } })
+    isFull = false
+    expect(await file.save(table(3)), `after a refused ${kind}`).toEqual({ ok: true })
+    expect((await open(disk.crash())).marks).toEqual(table(3))
+  }
+})
+
 test('a damaged table is refused', async () => {
   const disk = new DiskTwin()
   await (await open(disk)).save(table(1))

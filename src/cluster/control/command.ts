@@ -16,7 +16,7 @@ export type ControlCommand = {
 }
 
 /** Control state is in the memory of every node: of the port. */
-export const CONTROL_VALUE_BYTES_MAX = 64 * 1_024
+const CONTROL_VALUE_BYTES_MAX = 64 * 1_024
 
 /** The limits of `ControlStore.write`; to exceed them is a bug of the caller. */
 export function assertCommand({ operations, preconditions, requestId }: ControlCommand): void {

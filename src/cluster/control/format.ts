@@ -19,8 +19,10 @@ const ENTRY = 0x01
 const TRANSITION = 0x02
 const FORMAT = 1
 
-/** All entries, and all transitions in the order of their revisions. */
+/** Where the entries lie. */
 export const ENTRY_RANGE = rangeOf(ENTRY)
+
+/** Where the transitions lie, in the order of their revisions. */
 export const TRANSITION_RANGE = rangeOf(TRANSITION)
 
 /** What makes a transition durable, as one commit: it takes away the `forgotten` ones. */
@@ -45,12 +47,14 @@ export function encodeTransition(
   ]
 }
 
+/** Throws `data-format-newer` when a newer Aether wrote it. */
 export function decodeEntry({ key, value }: EngineEntry): StoredEntry {
   const reader = readerOf(value)
   const revision = reader.uint48()
   return [text(key.subarray(2)), { revision, value: text(reader.rest()) }]
 }
 
+/** Throws `data-format-newer` when a newer Aether wrote it. */
 export function decodeTransition({ key, value }: EngineEntry): Transition {
   const revision = new BinaryReader(key.subarray(2)).uint48()
   const reader = readerOf(value)

@@ -25,8 +25,9 @@ import { ControlState } from './state.ts'
 import { Watch } from './watch.ts'
 
 /**
- * The control state of a node that is alone, in its engine, beside the map. Rejects with an AetherError `data-damaged` when
- * parts of it are missing. The engine stays the caller's and is closed after the store.
+ * The control state of a node that is alone, in its engine, beside the map. Rejects with an
+ * AetherError `data-damaged` when parts of it are missing. The engine stays the caller's and is
+ * closed after the store.
  */
 export async function openLocalControl(engine: Engine): Promise<LocalControlStore> {
   const entries = await readAll(engine, ENTRY_RANGE)
@@ -38,7 +39,9 @@ export async function openLocalControl(engine: Engine): Promise<LocalControlStor
 
 /** One write at a time: control state is changed rarely, and Rabia will order its commands. */
 export class LocalControlStore implements ControlStore {
-  /** Resolves with the error when the engine has failed; the node has to stop. Pending otherwise. */
+  /**
+   * Resolves with the error when the engine has failed; the node has to stop. Pending otherwise.
+   */
   readonly failed: Promise<unknown>
   readonly #engine: Engine
   readonly #state: ControlState
@@ -132,10 +135,15 @@ export class LocalControlStore implements ControlStore {
 
 type ControlOutcome = Result<Revision, ControlConflict | Unavailable | OutcomeUnknown>
 
-/** Far more than a cluster's configuration ever changes at once: so many writes are a mistake somewhere. */
+/**
+ * Far more than a cluster's configuration ever changes at once: so many writes are a mistake
+ * somewhere.
+ */
 const WAITING_MAX = 1_024
 
-/** In this many steps what is in the engine is read; a page of the largest values is still small. */
+/**
+ * In this many steps what is in the engine is read; a page of the largest values is still small.
+ */
 const PAGE_ENTRIES = 64
 
 async function readAll(

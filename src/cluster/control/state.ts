@@ -1,11 +1,13 @@
 /**
- * The control state as a value: what commands do to it, in order, and what is remembered of them. Pure and deterministic, so
- * that replicas which apply the same commands hold the same state; whoever owns it makes commands durable before it applies
- * them and before anyone hears of them.
+ * The control state as a value: what commands do to it, in order, and what is remembered of them.
+ * Pure and deterministic, so that replicas which apply the same commands hold the same state;
+ * whoever owns it makes commands durable before it applies them and before anyone hears of them.
  *
  * 1. Every accepted command has the next revision, also one that changes nothing.
- * 2. A request id among the retained revisions gets its first answer and changes nothing. Refusals are not remembered.
- * 3. The retained revisions are consecutive and end with the latest: a watcher sees each change once, or learns that it is late.
+ * 2. A request id among the retained revisions gets its first answer and changes nothing. Refusals
+ *    are not remembered.
+ * 3. The retained revisions are consecutive and end with the latest: a watcher sees each change
+ *    once, or learns that it is late.
  */
 import { assert } from '../../base/assert.ts'
 import { compareBytes, utf8 } from '../../base/bytes.ts'
@@ -15,11 +17,15 @@ import type { ControlChange, ControlConflict, ControlEntry, Revision } from '../
 import type { ControlCommand } from './command.ts'
 
 /** Enough for a watcher that was away for a while; what it missed beyond it lists anew. */
-export const REVISIONS_RETAINED = 1_024
+const REVISIONS_RETAINED = 1_024
 
-/** Bounds the memory of the retained values: ten times what a cluster's configuration usually comes to. */
-export const HISTORY_BYTES_MAX = 4 * 1_024 * 1_024
+/**
+ * Bounds the memory of the retained values: ten times what a cluster's configuration usually comes
+ * to.
+ */
+const HISTORY_BYTES_MAX = 4 * 1_024 * 1_024
 
+/** Empty at first, with revision 0. */
 export class ControlState {
   readonly #entries = new Map<string, ControlEntry>()
   readonly #history: Transition[] = []
@@ -79,8 +85,9 @@ export class ControlState {
   }
 
   /**
-   * Puts back what was stored of a state: its entries, and the retained transitions that led to it, oldest first. Throws an
-   * AetherError `data-damaged` when some are missing. For a state to which nothing was applied yet.
+   * Puts back what was stored of a state: its entries, and the retained transitions that led to it,
+   * oldest first. Throws an AetherError `data-damaged` when some are missing. For a state to which
+   * nothing was applied yet.
    */
   restore(entries: readonly StoredEntry[], history: readonly Transition[]): void {
     assert(this.#revision === 0, 'only an empty state is restored')
@@ -95,7 +102,10 @@ export class ControlState {
     }
   }
 
-  /** The transitions after `revision`, oldest first; undefined when some of them are not retained any more. */
+  /**
+   * The transitions after `revision`, oldest first; undefined when some of them are not retained
+   * any more.
+   */
   after(revision: Revision): readonly Transition[] | undefined {
     const oldest = this.#revision - this.#history.length
     return revision < oldest ? undefined : this.#history.slice(revision - oldest)
@@ -123,6 +133,7 @@ export class ControlState {
   }
 }
 
+/** What a command comes to: nothing, when it was answered before or is refused. */
 export type ControlDecision =
   | { readonly kind: 'answered'; readonly revision: Revision }
   | { readonly kind: 'refused'; readonly conflict: ControlConflict }

@@ -2,8 +2,9 @@ import type { ControlChange, Revision } from '../../base/port.ts'
 import type { ControlState } from './state.ts'
 
 /**
- * One consumer's way through the changes. It keeps a place in the state's history rather than a queue, so a slow consumer
- * costs nothing; one that falls behind the history gets a `WatchTooLateError` and has to begin again.
+ * One consumer's way through the changes. It keeps a place in the state's history rather than a
+ * queue, so a slow consumer costs nothing; one that falls behind the history gets a
+ * `WatchTooLateError` and has to begin again.
  */
 export class Watch implements AsyncIterableIterator<ControlChange, undefined> {
   readonly #state: ControlState
@@ -16,7 +17,10 @@ export class Watch implements AsyncIterableIterator<ControlChange, undefined> {
   #lastTurn: Promise<unknown> = Promise.resolve()
   #isEnded = false
 
-  /** Changes after `from` of keys that begin with `prefix`. `onEnd` hears once that the consumer has left. */
+  /**
+   * Changes after `from` of keys that begin with `prefix`. `onEnd` hears once that the consumer has
+   * left.
+   */
   constructor(
     state: ControlState,
     { prefix, from, onEnd }: { prefix: string; from: Revision; onEnd: (watch: Watch) => void },
@@ -83,7 +87,7 @@ export class Watch implements AsyncIterableIterator<ControlChange, undefined> {
 }
 
 /** The changes asked for are not kept any more. */
-export class WatchTooLateError extends Error {
+class WatchTooLateError extends Error {
   override readonly name = 'WatchTooLateError'
 
   constructor(place: Revision) {

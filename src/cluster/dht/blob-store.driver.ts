@@ -81,8 +81,8 @@ class ChunkedBlobStore implements BlobStore {
     const limitBytes = Math.min(expected.maxBytes ?? BLOB_BYTES_MAX, BLOB_BYTES_MAX)
     if ((expected.sizeBytes ?? 0) > limitBytes) return err({ kind: 'too-large', limitBytes })
     this.#openUploads++
-    const parts = { chunks: this.#chunks, segments: this.#segments, cache: this.#cache }
-    const upload = new BlobUpload(parts, expected.sizeBytes)
+    const parts = { chunks: this.#chunks, segments: this.#segments }
+    const upload = new BlobUpload(parts)
     try {
       return await this.#put(upload, bytes, { ...expected, maxBytes: limitBytes })
     } finally {
@@ -127,14 +127,10 @@ class ChunkedBlobStore implements BlobStore {
     expected: BlobExpectation & { readonly maxBytes: number },
   ): Promise<Result<Blob, PutRefusal>> {
     let outcome: 'kept' | 'dropped' | 'unknown' = 'dropped'
-    let blob: Blob | undefined
     try {
       const received = await receive(upload, bytes, expected)
       if (!received.ok) return received
-      blob = received.value.blob
-      const stored = await this.#page(blob.digest, 0)
-      if (stored.ok) return ok(blob)
-      if (stored.error.kind === 'unavailable') return err(stored.error)
+      // Also when the blob is stored already: its chunks may be lost or damaged, these are neither.
       const published = await upload.publish()
       if (!published.ok) return published
       // From here on the manifest may become durable, whatever happens to this call.
@@ -144,7 +140,7 @@ class ChunkedBlobStore implements BlobStore {
       else if (written.error.kind !== 'outcome-unknown') outcome = 'dropped'
       return written
     } finally {
-      await upload.end(outcome, blob)
+      await upload.end(outcome)
     }
   }
 
@@ -159,7 +155,7 @@ class ChunkedBlobStore implements BlobStore {
     const requestId = `blob-${randomUUID()}` as RequestId
     const written = await this.#manifests.write(blob.digest, operations, { requestId })
     if (written.ok) return ok(blob)
-    // Another upload of the same bytes was first; its manifest is equal and names the same chunks.
+    // It is stored, or another upload of it was first: that manifest is equal and names the same chunks.
     if (written.error.kind === 'conflict') return ok(blob)
     return err(written.error)
   }

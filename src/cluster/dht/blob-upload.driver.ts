@@ -5,7 +5,6 @@ import type { Digest } from '../../base/ids.ts'
 import type { Blob, NoSpace } from '../../base/port.ts'
 import { ok, type Result } from '../../base/result.ts'
 import {
-  type BlobCache,
   CHUNK_BYTES,
   type ChunkStage,
   type ChunkStore,
@@ -19,12 +18,11 @@ import { ChunkList, encodeInline, INLINE_BYTES_MAX } from './manifest.ts'
 export type UploadParts = {
   readonly chunks: ChunkStore
   readonly segments: SegmentPool
-  readonly cache: BlobCache
 }
 
 /**
  * One blob on its way in: hashed, cut into chunks, staged. One segment is written while the next arrives and is hashed, so
- * two are in memory; a small blob of known size is collected in its place in the cache instead.
+ * two are in memory.
  */
 export class BlobUpload {
   readonly #parts: UploadParts
@@ -37,15 +35,13 @@ export class BlobUpload {
   readonly #list = new ChunkList()
   #stage: ChunkStage | undefined
   #writing: Promise<Result<void, NoSpace>> = Promise.resolve(ok(undefined))
-  #reserved: Uint8Array | undefined
   readonly #pooled: Uint8Array[] = []
   #segment: Uint8Array
   #filled = 0
   #sizeBytes = 0
 
-  constructor(parts: UploadParts, expectedBytes: number | undefined) {
+  constructor(parts: UploadParts) {
     this.#parts = parts
-    if (expectedBytes !== undefined) this.#reserved = parts.cache.reserve(expectedBytes)
     this.#segment = this.#nextSegment()
   }
 
@@ -54,7 +50,7 @@ export class BlobUpload {
     return this.#sizeBytes
   }
 
-  /** Takes a copy of the piece. With `expectedBytes` given, never more than them in all. */
+  /** Takes a copy of the piece. */
   async take(piece: Uint8Array): Promise<Result<void, NoSpace>> {
     for (let offset = 0; offset < piece.length; ) {
       const part = piece.subarray(offset, offset + this.#segment.length - this.#filled)
@@ -90,19 +86,13 @@ export class BlobUpload {
     return this.#stage === undefined ? ok(undefined) : this.#stage.publish()
   }
 
-  /** Ends the upload, always and once. A blob that is kept becomes an entry of the cache when its size was known. */
-  async end(outcome: StageOutcome, blob: Blob | undefined): Promise<void> {
+  /** Ends the upload, always and once. */
+  async end(outcome: StageOutcome): Promise<void> {
     try {
       await this.#writing.catch(() => {})
       await this.#stage?.end(outcome)
     } finally {
       for (const segment of this.#pooled) this.#parts.segments.give(segment)
-      const reserved = this.#reserved
-      if (reserved !== undefined) {
-        const isWhole = outcome === 'kept' && blob?.sizeBytes === reserved.length
-        if (isWhole && blob !== undefined) this.#parts.cache.admit(blob.digest, reserved)
-        else this.#parts.cache.giveUp(reserved)
-      }
     }
   }
 
@@ -145,11 +135,8 @@ export class BlobUpload {
     return { digest, sha1: this.#sha1.digest('hex'), sizeBytes: this.#sizeBytes }
   }
 
-  /** Memory for the next segment: of the reservation, or of two pooled ones the one that is not being written. */
+  /** Memory for the next segment: of two the one that is not being written. */
   #nextSegment(): Uint8Array {
-    if (this.#reserved !== undefined) {
-      return this.#reserved.subarray(this.#sizeBytes, this.#sizeBytes + SEGMENT_BYTES)
-    }
     const [first, second] = this.#pooled
     if (first !== undefined && second !== undefined) {
       return this.#segment === first ? second : first

@@ -1,7 +1,7 @@
 /**
- * Results of reads by entry name, at most `bytesMax` of them. When it is full the oldest goes, unless it was used since it last
- * came up (second chance): a hit then writes one flag instead of moving the entry, and a burst of entries read once does not
- * drive out those in use.
+ * Results of reads by entry name, at most `bytesMax` of them. When it is full the oldest goes,
+ * unless it was used since it last came up (second chance): a hit then writes one flag instead of
+ * moving the entry, and a burst of entries read once does not drive out those in use.
  */
 export class EntryCache<T> {
   readonly #bytesMax: number
@@ -20,7 +20,10 @@ export class EntryCache<T> {
     return slot.item
   }
 
-  /** `sizeBytes` is what the item holds besides its name. Something larger than the whole cache is not kept. */
+  /**
+   * `sizeBytes` is what the item holds besides its name. Something larger than the whole cache is
+   * not kept.
+   */
   set(name: string, item: T, sizeBytes: number): void {
     this.delete(name)
     const bytes = sizeBytes + 2 * name.length + SLOT_BYTES
@@ -50,5 +53,8 @@ export class EntryCache<T> {
 
 type Slot<T> = { readonly item: T; readonly bytes: number; used: boolean }
 
-/** Measured: the table's row, the slot and the small objects of a result. */
-const SLOT_BYTES = 320
+/**
+ * Measured: 250 on the heap for the table's row, the slot and a result's objects; the buffer of a
+ * value takes as much again.
+ */
+const SLOT_BYTES = 512

@@ -2,7 +2,10 @@ import { BinaryReader, encodeBinary } from '../../base/binary.ts'
 import { AetherError } from '../../base/fault.ts'
 import type { Version } from '../../base/port.ts'
 
-/** What the engine holds under an entry's key. A deleted entry stays as a tombstone: its version without a value. */
+/**
+ * What the engine holds under an entry's key. A deleted entry stays as a tombstone: its version
+ * without a value.
+ */
 export type Entry = { readonly version: Version; readonly value: Uint8Array | undefined }
 
 /** Layout: format, live (1) or deleted (0), epoch in 4 bytes, seq in 6, the value's bytes. */

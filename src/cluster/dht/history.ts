@@ -7,8 +7,9 @@ import { decodeRecord } from './record.ts'
 import { compareVersions, VERSION_NONE } from './version.ts'
 
 /**
- * A partition keeps its latest records: a retry is recognised and a replica that fell behind is brought up from them, as
- * long as no more writes than these have followed. Held in memory too, hence the modest number.
+ * A partition keeps its latest records: a retry is recognised and a replica that fell behind is
+ * brought up from them, as long as no more writes than these have followed. Held in memory too,
+ * hence the modest number.
  */
 export const RECORDS_RETAINED = 128
 
@@ -16,10 +17,11 @@ export const RECORDS_RETAINED = 128
 export type Retained = { readonly version: Version; readonly requestId: RequestId }
 
 /**
- * The retained records of a partition as its engine has them, oldest first. A storage engine may lose what it had made durable
- * and say nothing (LevelDB skips damaged parts of its log), so they are proved complete before the partition serves:
- * consecutive, exactly as many as are kept, and reaching `mark`, a version known to have been durable. Throws an AetherError
- * `data-damaged` otherwise.
+ * The retained records of a partition as its engine has them, oldest first. A storage engine may
+ * lose what it had made durable and say nothing (LevelDB skips damaged parts of its log), so they
+ * are proved complete before the partition serves: consecutive, exactly as many as are kept, and
+ * reaching `mark`, a version known to have been durable. Throws an AetherError `data-damaged`
+ * otherwise.
  */
 export function recoverHistory(
   partition: PartitionId,

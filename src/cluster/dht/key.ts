@@ -1,12 +1,13 @@
 /**
- * Where things lie in the engine. The first byte tells the kind, the next two the partition, so that a partition's entries
- * and records are two ranges that can be scanned, moved and deleted whole.
+ * Where things lie in the engine. The first byte tells the kind, the next two the partition, so
+ * that a partition's entries and records are two ranges that can be scanned, moved and deleted
+ * whole.
  *
  *     entry   01 partition sized(space) sized(partitionKey) sortKey    → entry.ts
  *     record  02 partition epoch seq                                   → record.ts
  *
- * Every part but the last has a known size or carries it, so no two keys encode alike; the sort key is last and bare, so that
- * entries lie in the order of its UTF-8 bytes.
+ * Every part but the last has a known size or carries it, so no two keys encode alike; the sort key
+ * is last and bare, so that entries lie in the order of its UTF-8 bytes.
  */
 import { assert } from '../../base/assert.ts'
 import { BinaryReader, encodeBinary } from '../../base/binary.ts'
@@ -28,6 +29,11 @@ export function entryPrefix(
   )
 }
 
+/** What the keys of all entries of a space in one partition begin with. */
+export function spacePrefix(partition: PartitionId, space: string): Uint8Array {
+  return encodeBinary((writer) => writer.uint8(ENTRY).uint16(partition).sizedText(space))
+}
+
 /** The engine key of an entry, `prefix` being its `entryPrefix`. */
 export function entryKey(prefix: Uint8Array, sortKey: string): Uint8Array {
   return encodeBinary((writer) => writer.bytes(prefix).text(sortKey))
@@ -39,8 +45,8 @@ export function sortKeyOf(prefix: Uint8Array, key: Uint8Array): string {
 }
 
 /**
- * A name of an entry that no other entry has, for tables in memory. Space names have no slash and the length ends at the
- * next one, so the parts cannot run into each other.
+ * A name of an entry that no other entry has, for tables in memory. Space names have no slash and
+ * the length ends at the next one, so the parts cannot run into each other.
  */
 export function entryName(space: string, partitionKey: string, sortKey: string): string {
   return `${space}/${partitionKey.length}/${partitionKey}${sortKey}`

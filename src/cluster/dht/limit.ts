@@ -9,11 +9,11 @@ import {
 import type { MapWrite } from './replica.ts'
 
 /** Request ids are kept in memory with every retained record; a UUID with some room. */
-export const REQUEST_ID_BYTES_MAX = 128
+const REQUEST_ID_BYTES_MAX = 128
 
 /**
- * A key the store can hold. Text that is not well-formed UTF-16 has no bytes of its own in UTF-8, so that two such keys could
- * become one.
+ * A key the store can hold. Text that is not well-formed UTF-16 has no bytes of its own in UTF-8,
+ * so that two such keys could become one.
  */
 export function assertKey(key: string): void {
   assert(key.isWellFormed(), 'a key with half a surrogate pair')

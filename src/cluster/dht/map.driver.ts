@@ -1,12 +1,16 @@
 import { assert } from '../../base/assert.ts'
+import type { PartitionId } from '../../base/ids.ts'
 import type { DistributedMap, MapSpace } from '../../base/port.ts'
+import { decodeEntry } from './entry.ts'
 import { EntryCache } from './entry-cache.ts'
+import { keyAfter, prefixEnd, spacePrefix } from './key.ts'
+import { PARTITION_COUNT } from './partition.ts'
 import { ReplicaHost, type ReplicaHostOptions } from './replica-host.driver.ts'
 import { Space, type SpaceParts } from './space.driver.ts'
 
 /**
- * The map over this node's engine. Rejects with an AetherError when the engine has lost writes it had made durable
- * (`data-damaged`) or was written by a newer Aether (`data-format-newer`).
+ * The map over this node's engine. Rejects with an AetherError when the engine has lost writes it
+ * had made durable (`data-damaged`) or was written by a newer Aether (`data-format-newer`).
  */
 export async function openReplicatedMap(options: ReplicatedMapOptions): Promise<ReplicatedMap> {
   const host = new ReplicaHost(options)
@@ -15,8 +19,11 @@ export async function openReplicatedMap(options: ReplicatedMapOptions): Promise<
   return new ReplicatedMap({ host, engine: options.engine, cache })
 }
 
+/** The map as this node serves it; strong, since its own disk is the quorum. */
 export class ReplicatedMap implements DistributedMap {
-  /** Resolves with the error when the engine has failed; the node has to stop. Pending otherwise. */
+  /**
+   * Resolves with the error when the engine has failed; the node has to stop. Pending otherwise.
+   */
   readonly failed: Promise<unknown>
   readonly #parts: SpaceParts
   readonly #spaces = new Map<string, Space>()
@@ -34,16 +41,44 @@ export class ReplicatedMap implements DistributedMap {
     return made
   }
 
+  /**
+   * Every value of a space that this node holds, in no particular order. Not one state: values written meanwhile may or may
+   * not be among them. Rejects with `data-damaged` when the engine has lost some of them.
+   */
+  async *valuesHere(space: string): AsyncGenerator<Uint8Array> {
+    for (let index = 0; index < PARTITION_COUNT; index++) {
+      const partition = index as PartitionId
+      await this.#parts.host.replica(partition)
+      const prefix = spacePrefix(partition, space)
+      const lt = prefixEnd(prefix)
+      let gte = prefix
+      for (;;) {
+        const found = await this.#parts.engine.scan({ gte, lt, limit: VALUES_STEP })
+        for (const { value: bytes } of found) {
+          const { value } = decodeEntry(bytes)
+          if (value !== undefined) yield value
+        }
+        const last = found.at(-1)
+        if (last === undefined || found.length < VALUES_STEP) break
+        gte = keyAfter(last.key)
+      }
+    }
+  }
+
   /** Waits for the writes under way; the engine stays open. No call may follow. */
   close(): Promise<void> {
     return this.#parts.host.close()
   }
 }
 
+/** Values held in memory at a time; of the largest ones that is 16 MiB. */
+const VALUES_STEP = 64
+
+/** What the map lives on. */
 export type ReplicatedMapOptions = ReplicaHostOptions & {
   /** Memory for decoded entries; 16 MiB if absent. With 0 every read goes to the engine. */
   readonly cacheBytes?: number
 }
 
-/** Some 30,000 artifact records: the working set of a busy repository. */
+/** Some 15,000 artifact records: the working set of a busy repository. */
 const CACHE_BYTES = 16 * 1_024 * 1_024

@@ -3,8 +3,8 @@ import type { Version } from '../../base/port.ts'
 import type { HighWater } from '../../storage/index.ts'
 
 /**
- * The high-water marks in memory, saved a while after they have changed. A mark may lag behind: what is lost of the writes
- * since is not noticed, which is why the while is short.
+ * The high-water marks in memory, saved a while after they have changed. A mark may lag behind:
+ * what is lost of the writes since is not noticed, which is why the while is short.
  */
 export class MarkTable {
   readonly #highWater: HighWater

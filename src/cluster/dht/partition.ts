@@ -6,8 +6,9 @@ import type { PartitionId } from '../../base/ids.ts'
 export const PARTITION_COUNT = 1_024
 
 /**
- * The partition that holds all entries of `partitionKey`: the first 10 bits of the SHA-256 of the two names, each behind
- * its length in four bytes. `test/cluster/dht/partition.test.ts` holds the vectors that every implementation must give.
+ * The partition that holds all entries of `partitionKey`: the first 10 bits of the SHA-256 of the
+ * two names, each behind its length in four bytes. `test/cluster/dht/partition.test.ts` holds the
+ * vectors that every implementation must give.
  */
 export function partitionOf(space: string, partitionKey: string): PartitionId {
   const digest = sha256(encodeBinary((writer) => writer.sizedText(space).sizedText(partitionKey)))

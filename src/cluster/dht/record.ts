@@ -3,8 +3,9 @@ import type { RequestId } from '../../base/ids.ts'
 import { assertFormat } from './entry.ts'
 
 /**
- * One write, as its partition's sequence keeps it. It names the entries the write put or deleted; their values and tombstones
- * are in the entries themselves (`docs/decisions/010-record-format.md`).
+ * One write, as its partition's sequence keeps it. It names the entries the write put or deleted;
+ * their values and tombstones are in the entries themselves
+ * (`docs/decisions/010-record-format.md`).
  */
 export type WriteRecord = {
   readonly requestId: RequestId
@@ -13,7 +14,10 @@ export type WriteRecord = {
   readonly sortKeys: readonly string[]
 }
 
-/** Layout: format, sized request id, sized space, sized partition key, count in 2 bytes, sized sort keys. */
+/**
+ * Layout: format, sized request id, sized space, sized partition key, count in 2 bytes, sized sort
+ * keys.
+ */
 export function encodeRecord(record: WriteRecord): Uint8Array {
   const { requestId, space, partitionKey, sortKeys } = record
   return encodeBinary((writer) => {
@@ -23,6 +27,7 @@ export function encodeRecord(record: WriteRecord): Uint8Array {
   })
 }
 
+/** Throws `data-format-newer` when a newer Aether wrote it. */
 export function decodeRecord(bytes: Uint8Array): WriteRecord {
   const reader = new BinaryReader(bytes)
   assertFormat(reader.uint8(), FORMAT)

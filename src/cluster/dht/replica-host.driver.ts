@@ -9,13 +9,17 @@ import { PARTITION_COUNT } from './partition.ts'
 import { type MapWrite, Replica, type ReplicaEffect } from './replica.ts'
 
 /**
- * The replicas of this node and their one way to the disk: takes an input, steps the replica, performs the effects.
+ * The replicas of this node and their one way to the disk: takes an input, steps the replica,
+ * performs the effects.
  *
- * What replicas persist while a commit is under way goes down together in the next one. A commit that finds no space takes
- * everything queued behind it along, since that was decided on top of it.
+ * What replicas persist while a commit is under way goes down together in the next one. A commit
+ * that finds no space takes everything queued behind it along, since that was decided on top of it.
  */
 export class ReplicaHost {
-  /** Resolves with the error when the engine has failed: nothing is written any more, and the node has to stop. */
+  /**
+   * Resolves with the error when the engine has failed: nothing is written any more, and the node
+   * has to stop.
+   */
   readonly failed: Promise<unknown>
   readonly #options: ReplicaHostOptions
   readonly #marks: MarkTable
@@ -39,8 +43,9 @@ export class ReplicaHost {
   }
 
   /**
-   * Proves that every partition still has the write that its mark names, so that a node with lost writes does not start.
-   * Rejects with `data-damaged`. Gaps further back are found when a partition is opened, before it serves.
+   * Proves that every partition still has the write that its mark names, so that a node with lost
+   * writes does not start. Rejects with `data-damaged`. Gaps further back are found when a
+   * partition is opened, before it serves.
    */
   async verify(): Promise<void> {
     const { engine } = this.#options
@@ -58,7 +63,10 @@ export class ReplicaHost {
     return this.#refusal
   }
 
-  /** The replica of a partition, its history proved complete; rejects with `data-damaged` when it is not. */
+  /**
+   * The replica of a partition, its history proved complete; rejects with `data-damaged` when it is
+   * not.
+   */
   replica(partition: PartitionId): Replica | Promise<Replica> {
     return this.#replicas[partition] ?? this.#opening.get(partition) ?? this.#open(partition)
   }
@@ -124,7 +132,8 @@ export class ReplicaHost {
   async #commitAll(): Promise<void> {
     try {
       while (this.#queue.length > 0) {
-        // A turn of the microtask queue, so that writes made in the same turn share the first group.
+        // A turn of the microtask queue, so that writes made in the same turn share the first
+        // group.
         await Promise.resolve()
         const group = this.#takeGroup()
         const result = await this.#options.engine.commit(group.flatMap((item) => item.operations))
@@ -180,6 +189,7 @@ export class ReplicaHost {
   }
 }
 
+/** What the replicas live on. */
 export type ReplicaHostOptions = {
   /** Stays the caller's: closed after the host. */
   readonly engine: Engine
@@ -188,6 +198,7 @@ export type ReplicaHostOptions = {
   readonly self: NodeId
 }
 
+/** How a write of `MapSpace` ends. */
 export type WriteOutcome = Result<Version, Conflict | Unavailable | OutcomeUnknown | NoSpace>
 
 type Persist = {
@@ -202,13 +213,21 @@ type Persist = {
 const EPOCH = 1
 const WRITE_QUORUM = 1
 
-/** Bounds the memory of writes that wait; far more than a disk writes in the time a client is willing to wait. */
+/**
+ * Bounds the memory of writes that wait; far more than a disk writes in the time a client is
+ * willing to wait.
+ */
 const WAITING_BYTES_MAX = 64 * 1_024 * 1_024
 
-/** One commit is no larger (but for a single larger write), so that the first of a burst does not wait for the last. */
+/**
+ * One commit is no larger (but for a single larger write), so that the first of a burst does not
+ * wait for the last.
+ */
 const GROUP_BYTES_MAX = 1_024 * 1_024
 
-/** Likewise; some 170 writes, with which the sync is no longer the larger part of a commit's time. */
+/**
+ * Likewise; some 170 writes, with which the sync is no longer the larger part of a commit's time.
+ */
 const GROUP_OPERATIONS_MAX = 512
 
 function sizeOf(operations: readonly EngineOperation[]): number {

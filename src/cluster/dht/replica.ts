@@ -1,12 +1,17 @@
 /**
- * One partition on one node, as its primary: orders the writes, decides their conditions, and answers.
+ * One partition on one node, as its primary: orders the writes, decides their conditions, and
+ * answers.
  *
- * 1. Writes are ordered as (epoch, seq). Seq grows by one with each write and goes on across epochs, so a gap shows.
+ * 1. Writes are ordered as (epoch, seq). Seq grows by one with each write and goes on across
+ *    epochs, so a gap shows.
  * 2. A condition sees all writes ordered before, also those in flight.
- * 3. An answer leaves when everything it rests on is committed: the write itself, the first write of a request id that is
- *    tried again, the write in flight that made a condition fail. A refused or crashed write is never told of.
- * 4. A write is committed when `writeQuorum` replicas have it, this one included, and all before it are committed.
- * 5. A request id within the retained records gets its first answer and changes nothing. Failed conditions are not recorded.
+ * 3. An answer leaves when everything it rests on is committed: the write itself, the first write
+ *    of a request id that is tried again, the write in flight that made a condition fail. A refused
+ *    or crashed write is never told of.
+ * 4. A write is committed when `writeQuorum` replicas have it, this one included, and all before it
+ *    are committed.
+ * 5. A request id within the retained records gets its first answer and changes nothing. Failed
+ *    conditions are not recorded.
  */
 import { assert } from '../../base/assert.ts'
 import type { NodeId, PartitionId, RequestId } from '../../base/ids.ts'
@@ -19,6 +24,7 @@ import { entryKey, entryName, entryPrefix, recordKey } from './key.ts'
 import { encodeRecord } from './record.ts'
 import { VERSION_NONE } from './version.ts'
 
+/** The rules are at the head of this file. */
 export class Replica {
   readonly #options: ReplicaOptions
   /** Oldest first, consecutive; those in flight are the last. */
@@ -52,10 +58,14 @@ export class Replica {
 
   /** The version of the state that the view shows at this moment. */
   version(): Version {
+    const { partition, view } = this.#options
     let shown = this.#committed
-    for (const { version } of this.#inFlight) {
-      if (this.#options.view(recordKey(this.#options.partition, version)) === undefined) break
-      shown = version
+    for (let place = 0; place < this.#inFlight.length; ) {
+      const { version } = this.#inFlight[place] as InFlight
+      const isThere = view(recordKey(partition, version)) !== undefined
+      if (isThere) shown = version
+      // A record that is not there may have come and gone again: then the write that took it is shown.
+      place += isThere ? 1 : RECORDS_RETAINED
     }
     return shown
   }
@@ -189,6 +199,7 @@ export class Replica {
   }
 }
 
+/** Fixed while the replica is the primary of its epoch. */
 export type ReplicaOptions = {
   readonly partition: PartitionId
   readonly self: NodeId
@@ -208,8 +219,8 @@ export type MapWrite = {
 }
 
 /**
- * `client` names who gets the reply. `persisted` and `refused` answer a `persist`, in the order of these; after `refused` those
- * ordered later are gone and get no answer of their own.
+ * `client` names who gets the reply. `persisted` and `refused` answer a `persist`, in the order of
+ * these; after `refused` those ordered later are gone and get no answer of their own.
  */
 export type ReplicaInput =
   | { readonly kind: 'write'; readonly write: MapWrite; readonly client: number }
@@ -225,6 +236,7 @@ export type ReplicaEffect =
     }
   | ({ readonly kind: 'reply' } & Answer)
 
+/** To a write. `no-space`: nothing was written, nor was anything that it rests on. */
 export type Answer = {
   readonly client: number
   readonly result: Result<Version, Conflict | NoSpace>

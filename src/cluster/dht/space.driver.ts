@@ -21,8 +21,8 @@ import type { Replica } from './replica.ts'
 import type { ReplicaHost, WriteOutcome } from './replica-host.driver.ts'
 
 /**
- * One space of the map. An entry is in the cache only while no write to it is in flight, so the cache never tells another
- * state than the engine.
+ * One space of the map. An entry is in the cache only while no write to it is in flight, so the
+ * cache never tells another state than the engine.
  */
 export class Space implements MapSpace {
   readonly #name: string
@@ -51,8 +51,8 @@ export class Space implements MapSpace {
 
     const { keys, replica } = located.value
     const range = scanRange(keys, prefix, after)
-    // One more than wanted tells whether a page follows. Tombstones take room too; then the range is read again with more
-    // room, and not continued, because a page shows one state.
+    // One more than wanted tells whether a page follows. Tombstones take room too; then the range
+    // is read again with more room, and not continued, because a page shows one state.
     for (let limit = wanted + 1; ; limit *= 4) {
       const version = replica.version()
       const found = range === undefined ? [] : await this.#parts.engine.scan({ ...range, limit })
@@ -79,8 +79,8 @@ export class Space implements MapSpace {
     const { host, cache } = this.#parts
     const partition = partitionOf(this.#name, partitionKey)
     const replica = await host.replica(partition)
-    for (const { sortKey } of operations) {
-      cache.delete(entryName(this.#name, partitionKey, sortKey))
+    for (const { kind, sortKey } of operations) {
+      if (kind !== 'check') cache.delete(entryName(this.#name, partitionKey, sortKey))
     }
     return host.write(partition, replica, write)
   }
@@ -96,6 +96,9 @@ export class Space implements MapSpace {
 
     const { keys, replica } = located.value
     const { engine, cache } = this.#parts
+    // Another read may have been faster; both give the same object then.
+    const cached = cache.get(name)
+    if (cached !== undefined) return cached
     const bytes = engine.get(entryKey(keys, sortKey))
     if (bytes === undefined) return ok(undefined)
     const { version, value } = decodeEntry(bytes)
@@ -115,8 +118,10 @@ export class Space implements MapSpace {
   }
 }
 
+/** The answer to a `get`, which the cache keeps as it is given. */
 export type GetResult = Promise<Result<Versioned | undefined, Unavailable>>
 
+/** Shared by all spaces of a map. */
 export type SpaceParts = {
   readonly host: ReplicaHost
   readonly engine: Engine

@@ -3,7 +3,7 @@ import { EntryCache } from '../../../src/cluster/dht/entry-cache.ts'
 
 /** What one entry of these tests takes, its name of one character included. */
 const ENTRY_BYTES = 1_000
-const SIZE_BYTES = ENTRY_BYTES - 322
+const SIZE_BYTES = ENTRY_BYTES - 514
 
 function cacheOf(names: string, room = names.length): EntryCache<string> {
   const cache = new EntryCache<string>(room * ENTRY_BYTES)

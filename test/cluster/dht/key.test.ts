@@ -16,7 +16,10 @@ import {
 import { compareVersions } from '../../../src/cluster/dht/version.ts'
 
 const partition = 5 as PartitionId
-/** Few characters, so that parts of different keys often look alike; among them what lengths are written with. */
+/**
+ * Few characters, so that parts of different keys often look alike; among them what lengths are
+ * written with.
+ */
 const part = fc.string({ unit: fc.constantFrom('a', '/', '0', '1', '\0', 'é', '\u{1f600}') })
 const space = fc.constantFrom('a', 'a-a', 'aa', '1')
 const place = fc.tuple(space, part, part)

@@ -4,7 +4,7 @@ import type { NodeId, RequestId } from '../../../src/base/ids.ts'
 import type { MapSpace, Version } from '../../../src/base/port.ts'
 import { recordKey } from '../../../src/cluster/dht/key.ts'
 import { openReplicatedMap, type ReplicatedMap } from '../../../src/cluster/dht/map.driver.ts'
-import { partitionOf } from '../../../src/cluster/index.ts'
+import { partitionOf } from '../../../src/cluster/dht/partition.ts'
 import type { Storage } from '../../../src/storage/storage.disk.ts'
 import { describeMap } from '../../conformance/map.ts'
 import { describeMapCrashes } from '../../conformance/map-history.ts'
@@ -33,24 +33,28 @@ async function readText(space: MapSpace, sortKey: string): Promise<string | unde
   return result.ok && result.value !== undefined ? text(result.value.value) : undefined
 }
 
+async function valuesOf(map: ReplicatedMap): Promise<string[]> {
+  const values: string[] = []
+  for await (const value of map.valuesHere('s')) values.push(text(value))
+  return values
+}
+
 describe('a disk that is full', () => {
   test('refuses what is in flight and loses nothing before', async () => {
-    const disk = new DiskTwin({ capacityBytes: 200_000 })
+    const disk = new DiskTwin({ capacityBytes: 4_000_000 })
     const harness = await resideOnTwin(openMap, disk)
     const space = harness.tenant.space('s')
-    const first = await write(space, 'k', 'kept')
-    disk.capacityBytes = 0
     const large = Array.from({ length: 2_000 }, (_, i) => write(space, 'k', `${i}`.repeat(1_000)))
     const outcomes = await Promise.all(large)
     const refused = outcomes.findIndex((outcome) => !outcome.ok)
-    expect(refused).toBeGreaterThan(-1)
+    expect(refused).toBeGreaterThan(0)
     for (const outcome of outcomes.slice(refused)) {
       expect(outcome).toEqual({ ok: false, error: { kind: 'no-space' } })
     }
-    const kept = refused === 0 ? first : outcomes[refused - 1]
+    const kept = outcomes[refused - 1]
     disk.capacityBytes = 2 ** 30
     const again = await write(space, 'k', 'again', kept?.ok ? kept.value : undefined)
-    expect(again).toEqual({ ok: true, value: { epoch: 1, seq: refused + 2 } })
+    expect(again).toEqual({ ok: true, value: { epoch: 1, seq: refused + 1 } })
     const { tenant: map, close } = await harness.restart()
     expect(await readText(map.space('s'), 'k')).toBe('again')
     await close()
@@ -88,9 +92,10 @@ describe('reads', () => {
     const { tenant: map, close } = await resideOnTwin(openMap)
     const space = map.space('s')
     await write(space, 'k', '1')
-    const first = await space.get('p', 'k')
+    const [first, second] = await Promise.all([space.get('p', 'k'), space.get('p', 'k')])
+    expect(first).toBe(second)
     expect(space.get('p', 'k')).toBe(space.get('p', 'k'))
-    expect(await space.get('p', 'k')).toEqual(first)
+    expect(await space.get('p', 'k')).toBe(first)
     await write(space, 'other', '1')
     expect(space.get('p', 'k')).toBe(space.get('p', 'k'))
     await write(space, 'k', '2')
@@ -137,6 +142,20 @@ describe('reads', () => {
   })
 })
 
+test('the values here are those of all living entries of the space', async () => {
+  const { tenant: map, close } = await resideOnTwin(openMap)
+  const space = map.space('s')
+  const expected = Array.from({ length: 150 }, (_, i) => `${i}`)
+  await Promise.all(expected.map((value, i) => write(space, `k${i}`, value)))
+  await write(map.space('s-other'), 'k', 'of another space')
+  await write(space, 'k', 'old')
+  await write(space, 'k', 'new')
+  const requestId = 'removal' as RequestId
+  await space.write('p', [{ kind: 'delete', sortKey: 'k0' }], { requestId })
+  expect((await valuesOf(map)).sort()).toEqual([...expected.slice(1), 'new'].sort())
+  await close()
+})
+
 describe('an engine that has lost writes in silence', () => {
   const partition = partitionOf('s', 'p')
   const damaged = {
@@ -176,6 +195,12 @@ describe('an engine that has lost writes in silence', () => {
     await expect(space.get('p', 'k1')).rejects.toMatchObject(damaged)
     await expect(write(space, 'k1', '')).rejects.toMatchObject(damaged)
     expect((await space.get('another', 'k')).ok).toBe(true)
+    await close()
+  })
+
+  test('does not pass off what is left of a partition with a gap as all its values', async () => {
+    const { tenant: map, close } = await resideOnTwin(openMap, await lose(3))
+    await expect(valuesOf(map)).rejects.toMatchObject(damaged)
     await close()
   })
 })

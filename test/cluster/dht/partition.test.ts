@@ -1,7 +1,10 @@
 import { expect, test } from 'vitest'
-import { partitionOf } from '../../../src/cluster/index.ts'
+import { partitionOf } from '../../../src/cluster/dht/partition.ts'
 
-/** Computed with another SHA-256 from the definition. Every data directory depends on them: they never change. */
+/**
+ * Computed with another SHA-256 from the definition. Every data directory depends on them: they
+ * never change.
+ */
 const vectors: [space: string, partitionKey: string, partition: number][] = [
   ['artifacts', 'releases/org/example', 717],
   ['artifacts', 'releases/com.acme/app', 145],

@@ -207,6 +207,22 @@ test('the version is that of the state that the view shows', () => {
   expect(replica.version()).toEqual(at(1))
 })
 
+test('the version is right when more writes became visible at once than are retained', () => {
+  for (let i = 1; i <= RECORDS_RETAINED + 2; i++) write(`r${i}`, put('a'))
+  const [first, ...rest] = persists.map(({ token }) => token)
+  for (const { operations } of persists) {
+    for (const operation of operations) {
+      if (operation.kind === 'put') disk.set(hex(operation.key), operation.value)
+      else disk.delete(hex(operation.key))
+    }
+  }
+  expect(replica.version()).toEqual(at(RECORDS_RETAINED + 2))
+  take(replica.step({ kind: 'persisted', token: first! }))
+  expect(replica.version()).toEqual(at(RECORDS_RETAINED + 2))
+  for (const token of rest) take(replica.step({ kind: 'persisted', token }))
+  expect(replica.version()).toEqual(at(RECORDS_RETAINED + 2))
+})
+
 test('an entry is pending while a write to it is in flight', () => {
   write('r1', put('a'))
   write('r2', put('a'))

@@ -1,0 +1,61 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { hostname, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pino } from 'pino'
+import { afterAll, expect, test } from 'vitest'
+import { readConfig } from '../../src/node/config.ts'
+import { type AetherNode, openNode } from '../../src/node/node.ts'
+
+const directory = mkdtempSync(join(tmpdir(), 'aether-node-'))
+afterAll(() => rmSync(directory, { recursive: true, force: true }))
+
+function open(name: string, port: number, host = '127.0.0.1'): Promise<AetherNode> {
+  const config = readConfig({ data: join(directory, name), port, host }, {})
+  if (!config.ok) throw new Error(config.error.detail)
+  return openNode({ config: config.value, logger: pino({ level: 'silent' }) })
+}
+
+test('a start that finds its port taken does not use up the administrator token', async () => {
+  const other = createServer()
+  const port = await new Promise<number>((resolve) => {
+    other.listen(0, '127.0.0.1', () => resolve((other.address() as { port: number }).port))
+  })
+  await expect(open('taken', port)).rejects.toMatchObject({ code: 'EADDRINUSE' })
+  other.close()
+
+  const first = await open('taken', 0)
+  expect(first.freshToken).toMatch(/^aether_/)
+  await first.close()
+
+  const second = await open('taken', 0)
+  expect(second.freshToken).toBeUndefined()
+  const status = (token: string | undefined) =>
+    fetch(`${second.url}/health/live`, { headers: { authorization: `Bearer ${token}` } })
+  expect((await status(first.freshToken)).status).toBe(200)
+  expect((await status('aether_other')).status).toBe(401)
+  await second.close()
+})
+
+test('off loopback only the health probes are answered without a token, and a reachable address is shown', async () => {
+  const node = await open('everywhere', 0, '0.0.0.0')
+  const { hostname: shown, port } = new URL(node.url)
+  expect(shown).toBe(hostname().toLowerCase())
+  const statusOf = async (path: string, headers: Record<string, string> = {}) =>
+    (await fetch(`http://127.0.0.1:${port}${path}`, { headers })).status
+  for (const path of ['/metrics', '/api/v1/status', '/', '/unknown', '/healthy']) {
+    expect(await statusOf(path)).toBe(401)
+  }
+  expect(await statusOf('/metrics', { authorization: `Bearer ${node.freshToken}` })).toBe(200)
+  expect(await statusOf('/health/live')).toBe(200)
+  expect(await statusOf('/health/ready')).toBe(200)
+  await node.close()
+})
+
+test('a repository without its slash leads to the listing, whose links are relative', async () => {
+  const node = await open('listing', 0)
+  const answer = await fetch(`${node.url}/repository/releases`)
+  expect(answer.status).toBe(200)
+  expect(answer.url).toBe(`${node.url}/repository/releases/`)
+  await node.close()
+})
