@@ -13,7 +13,7 @@
  * Rule 6  A segment is removed after a durable frame has raised the floor, oldest first, each removal durable before the next:
  *         so a gap is always damage.
  */
-import { assert, unreachable } from '../base/assert.ts'
+import { assert } from '../base/assert.ts'
 import {
   ENTRY_OVERHEAD_BYTES,
   encodeFrame,
@@ -71,8 +71,6 @@ export class LogWriter {
         return this.#ran()
       case 'failed':
         return this.#failed(input.cause)
-      default:
-        return unreachable(input)
     }
   }
 
