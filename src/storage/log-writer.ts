@@ -35,6 +35,7 @@ export class LogWriter {
   /** The first token that was refused and has not come again. */
   #refused: number | undefined
   #stopped = false
+
   /** `identity` is stamped into a log that has none yet. */
   constructor(tail: LogTail, options: { identity: Uint8Array; segmentBytes: number }) {
     this.#segmentBytes = options.segmentBytes
@@ -176,7 +177,7 @@ export class LogWriter {
     }
   }
 
-  /** The floor that `dropBelow` allows: the first segment, or the current one, with a entry that is still needed. */
+  /** The floor that `dropBelow` allows: the first segment, or the current one, with an entry that is still needed. */
   #floor(): number {
     let floor = this.#place.floor
     while (floor < this.#place.segment && (this.#slotMax.get(floor) ?? -1) < this.#dropBelow)
