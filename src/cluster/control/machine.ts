@@ -1,7 +1,7 @@
 /**
  * The control state as the log's state machine.
  *
- * Programs of different versions apply one log (docs/decisions/021-commands-of-newer-versions.md). A command says which format it has, and the state has a gate: the highest
+ * Programs of different versions apply one log (docs/decisions/009-commands-of-newer-versions.md). A command says which format it has, and the state has a gate: the highest
  * format that is enabled.
  *
  * 1. Above the gate a command is refused by every program, also by one that knows it.

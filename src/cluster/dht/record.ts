@@ -5,7 +5,7 @@ import { assertFormat } from './entry.ts'
 /**
  * One write, as its partition's sequence keeps it. It names the entries the write put or deleted;
  * their values and tombstones are in the entries themselves
- * (`docs/decisions/010-record-format.md`).
+ * (`docs/decisions/006-record-format.md`).
  */
 export type WriteRecord = {
   readonly requestId: RequestId
