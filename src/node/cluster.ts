@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import type { Logger } from 'pino'
+import { AetherError } from '../base/fault.ts'
 import type { NodeId } from '../base/ids.ts'
 import type { BlobStore, ControlStore, DistributedMap } from '../base/port.ts'
 import { openLocalControl } from '../cluster/control/local.driver.ts'
@@ -37,12 +38,13 @@ export async function openCluster(config: Config, logger: Logger): Promise<Clust
     const control = await openLocalControl(engine)
     const cache = new BlobCache(config.cacheBytesMax)
     const blobs = createBlobStore({ manifests: map.space(BLOBS), chunks, cache })
-    const swept = sweep(chunks, map, logger)
+    const damage = Promise.withResolvers<unknown>()
+    const swept = sweep(chunks, map, logger, damage.resolve)
     return {
       map,
       blobs,
       control,
-      failed: Promise.race([storage.failed, map.failed, control.failed]),
+      failed: Promise.race([storage.failed, map.failed, control.failed, damage.promise]),
       async close() {
         await control.close()
         await map.close()
@@ -55,16 +57,19 @@ export async function openCluster(config: Config, logger: Logger): Promise<Clust
   }
 }
 
-/** After an unclean end, removes chunks that no blob refers to, in the background. */
-async function sweep(chunks: ChunkStore, map: ReplicatedMap, logger: Logger): Promise<void> {
+/** After an unclean end, removes chunks that no blob refers to, in the background. It is the first to read everything. */
+async function sweep(
+  chunks: ChunkStore,
+  map: ReplicatedMap,
+  logger: Logger,
+  onDamage: (cause: AetherError) => void,
+): Promise<void> {
   if (!chunks.needsSweep) return
   try {
     const removed = await chunks.sweep(chunksOf(map.valuesHere(BLOBS)))
     logger.info({ removed }, 'chunks of cut uploads removed')
   } catch (cause) {
-    logger.warn(
-      { err: cause },
-      'chunks of cut uploads could not be removed; the next start tries again',
-    )
+    if (cause instanceof AetherError && cause.code === 'data-damaged') onDamage(cause)
+    else logger.warn({ err: cause }, 'chunks of cut uploads stay; the next start tries again')
   }
 }

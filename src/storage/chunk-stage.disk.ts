@@ -87,6 +87,8 @@ export class FileStage implements ChunkStage {
         await this.#home.adopt(path, digest)
       }
       await this.#home.syncNames(this.#sealed.map(({ digest }) => digest))
+      // Another upload's sync of the same directory may have failed meanwhile, and taken the error with it.
+      this.#home.failStop.check()
       return ok(undefined)
     })
   }

@@ -1,7 +1,13 @@
 import type { NodeId, PartitionId } from '../../base/ids.ts'
 import type { Conflict, NoSpace, OutcomeUnknown, Unavailable, Version } from '../../base/port.ts'
 import { err, type Result } from '../../base/result.ts'
-import type { Engine, EngineOperation, HighWater } from '../../storage/index.ts'
+import {
+  type Engine,
+  type EngineOperation,
+  GROUP_BYTES_MAX,
+  GROUP_OPERATIONS_MAX,
+  type HighWater,
+} from '../../storage/index.ts'
 import { RECORDS_RETAINED, recoverHistory } from './history.ts'
 import { prefixEnd, recordKey, recordPrefix } from './key.ts'
 import { MarkTable } from './mark-table.driver.ts'
@@ -218,17 +224,6 @@ const WRITE_QUORUM = 1
  * willing to wait.
  */
 const WAITING_BYTES_MAX = 64 * 1_024 * 1_024
-
-/**
- * One commit is no larger (but for a single larger write), so that the first of a burst does not
- * wait for the last.
- */
-const GROUP_BYTES_MAX = 1_024 * 1_024
-
-/**
- * Likewise; some 170 writes, with which the sync is no longer the larger part of a commit's time.
- */
-const GROUP_OPERATIONS_MAX = 512
 
 function sizeOf(operations: readonly EngineOperation[]): number {
   let size = 0
