@@ -82,7 +82,10 @@ export interface MapSpace {
    * so an unchanged version proves an earlier scan still true.
    */
   version(partitionKey: string): Promise<Result<Version, Unavailable>>
-  /** All operations or none, in one step; durable on a write quorum when it resolves with ok. */
+  /**
+   * All operations or none, in one step; durable on a write quorum when it resolves with ok. Ownership of the values
+   * passes to the map.
+   */
   write(
     partitionKey: string,
     operations: readonly MapOperation[],

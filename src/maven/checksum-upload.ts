@@ -81,15 +81,16 @@ export class ChecksumUpload implements Upload {
     const actual = await this.#actual(place, record)
     if (!actual.ok) return actual
     if (actual.value === claimed) {
-      const known = record.verified.includes(algorithm) && record.sums[algorithm] !== undefined
-      if (known && !record.mismatched.includes(algorithm)) {
-        return ok({ outcome: 'unchanged', path: place.path })
+      // Once the file is vouched for and the sum is known, there is nothing to remember.
+      const isKnown = record.verified.length > 0 && record.sums[algorithm] !== undefined
+      if (isKnown && !record.mismatched.includes(algorithm)) {
+        const outcome = record.verified.includes(algorithm) ? 'unchanged' : 'created'
+        return ok({ outcome, path: place.path })
       }
       const sums = { ...record.sums, [algorithm]: actual.value }
       const verified = [...record.verified.filter((one) => one !== algorithm), algorithm]
       const mismatched = record.mismatched.filter((one) => one !== algorithm)
-      const outcome = record.verified.includes(algorithm) ? 'replaced' : 'created'
-      return this.#write(place, outcome, [
+      return this.#write(place, 'created', [
         putRecord(place, { ...record, sums, verified, mismatched }, version),
       ])
     }
@@ -116,7 +117,7 @@ export class ChecksumUpload implements Upload {
   ): Promise<Result<boolean, Refusal>> {
     if (record.verified.length > 0 || record.publisher !== this.#request.publisher) return ok(true)
     if (target.kind !== 'artifact' || target.snapshot !== undefined) return ok(false)
-    const key = completeKey(target.baseVersion)
+    const key = completeKey(target.home, target.baseVersion)
     const found = await this.#parts.store.artifacts.get(place.partitionKey, key)
     return found.ok ? ok(found.value !== undefined) : err(storeRefusal(found.error))
   }

@@ -3,7 +3,7 @@ import type { Version } from '../base/port.ts'
 import { ok, type Result } from '../base/result.ts'
 import { parseLayout } from './layout.ts'
 import type { FileFact, VersionMark } from './metadata.ts'
-import { COMPLETE_PREFIX, type FileRecord, isQuarantined } from './record.ts'
+import { completeVersion, type FileRecord, isQuarantined } from './record.ts'
 import { type Refusal, storeRefusal } from './refusal.ts'
 import { type ArtifactStore, sameVersion } from './store.ts'
 
@@ -50,12 +50,17 @@ export class FactSource {
     home: string,
     before: Remembered | undefined,
   ): Promise<Result<Remembered, Refusal>> {
-    const marks = await this.#store.scan(partitionKey, COMPLETE_PREFIX)
-    if (!marks.ok) return marks
-    const files = await this.#store.scan(partitionKey, `${home}/`)
-    if (!files.ok) return files
+    const scanned = await this.#store.scan(partitionKey, `${home}/`)
+    if (!scanned.ok) return scanned
+    const { entries, version } = scanned.value
     const byPath = new Map<string, KnownFact>()
-    for (const entry of files.value.entries) {
+    const marks: VersionMark[] = []
+    for (const entry of entries) {
+      const completed = completeVersion(home, entry.sortKey)
+      if (completed !== undefined) {
+        marks.push({ version: completed, timeMs: Number(text(entry.value)) })
+        continue
+      }
       const known = before?.byPath.get(entry.sortKey)
       if (known !== undefined && sameVersion(known.version, entry.version)) {
         byPath.set(entry.sortKey, known)
@@ -64,15 +69,8 @@ export class FactSource {
       const fact = factOf(entry.sortKey, this.#store.decode(entry).record)
       if (fact !== undefined) byPath.set(entry.sortKey, { version: entry.version, fact })
     }
-    const facts = {
-      files: Array.from(byPath.values(), ({ fact }) => fact),
-      marks: marks.value.entries.map((entry) => ({
-        version: entry.sortKey.slice(COMPLETE_PREFIX.length),
-        timeMs: Number(text(entry.value)),
-      })),
-    }
-    // The older of the two versions: a write between the scans then shows as a change at the next question.
-    return ok({ version: marks.value.version, facts, byPath })
+    const files = Array.from(byPath.values(), ({ fact }) => fact)
+    return ok({ version, facts: { files, marks }, byPath })
   }
 
   #remember(partitionKey: string, read: Remembered): void {

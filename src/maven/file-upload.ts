@@ -135,7 +135,7 @@ export class FileUpload implements Upload {
       ...(place.path === path ? {} : { assigned: true }),
     }
     if (existing === undefined) {
-      const added = await tree.add(repository.name, place.path)
+      const added = await tree.add(repository.name, this.#request.layout.home)
       if (!added.ok) return added
     }
     const written = await store.write(store.artifacts, place.partitionKey, [

@@ -1,37 +1,51 @@
-import { ok, type Result } from '../base/result.ts'
-import { parseLayout } from './layout.ts'
+import { err, ok, type Result } from '../base/result.ts'
 import { encodePath } from './path.ts'
 import { isQuarantined } from './record.ts'
-import type { Refusal } from './refusal.ts'
-import { storeRefusal } from './refusal.ts'
+import { type Refusal, storeRefusal } from './refusal.ts'
 import { type HostedRepository, membersOf, type Repository } from './repository.ts'
 import type { ArtifactStore } from './store.ts'
-import type { Child, Tree } from './tree.ts'
+import type { Tree } from './tree.ts'
+
+export type Child = { readonly name: string; readonly isDirectory: boolean }
+
+type ListingParts = { readonly store: ArtifactStore; readonly tree: Tree }
 
 /**
  * The readable children of a directory over all members, directories first; undefined when the directory is empty or
  * unknown. Children that lead to no readable file are left out.
  */
 export async function listDirectory(
-  parts: { readonly store: ArtifactStore; readonly tree: Tree },
+  parts: ListingParts,
   repository: Repository,
   directory: string,
 ): Promise<Result<readonly Child[] | undefined, Refusal>> {
-  const shown = new Map<string, Child>()
+  const files = new Set<string>()
+  const directories = new Set<string>()
   for (const member of membersOf(repository)) {
-    const children = await parts.tree.children(member.name, directory)
-    if (!children.ok) return children
-    for (const child of children.value) {
-      const key = child.isDirectory ? `${child.name}/` : child.name
-      if (shown.has(key)) continue
-      const path = directory === '' ? child.name : `${directory}/${child.name}`
-      const leads = await leadsSomewhere(parts, member, path, child.isDirectory)
+    // A version's files are kept with the artifact above it, all others with their own directory.
+    for (const home of new Set([directory, parentOf(directory)])) {
+      const stored = await storedBelow(parts.store, member, home, directory)
+      if (!stored.ok) return stored
+      for (const path of stored.value) {
+        const slash = path.indexOf('/')
+        if (slash < 0) files.add(path)
+        else directories.add(path.slice(0, slash))
+      }
+    }
+    const below = await parts.tree.directories(member.name, directory)
+    if (!below.ok) return below
+    for (const name of below.value) {
+      if (directories.has(name)) continue
+      const leads = await leadsSomewhere(parts, member, under(directory, name))
       if (!leads.ok) return leads
-      if (leads.value) shown.set(key, child)
+      if (leads.value) directories.add(name)
     }
   }
-  if (shown.size === 0) return ok(undefined)
-  return ok([...shown.values()].sort((a, b) => Number(b.isDirectory) - Number(a.isDirectory)))
+  if (files.size + directories.size === 0) return ok(undefined)
+  return ok([
+    ...[...directories].sort().map((name) => ({ name, isDirectory: true })),
+    ...[...files].sort().map((name) => ({ name, isDirectory: false })),
+  ])
 }
 
 /** The page: relative links and no script, since names come from whoever deploys. */
@@ -54,26 +68,42 @@ export function renderListing(repository: string, directory: string, children: r
   ].join('\n')
 }
 
+/** The readable files below `directory` that are kept with `home`, relative to the directory. */
+async function storedBelow(
+  store: ArtifactStore,
+  member: HostedRepository,
+  home: string,
+  directory: string,
+): Promise<Result<readonly string[], Refusal>> {
+  const prefix = directory === '' ? '' : `${directory}/`
+  const scanned = await store.scan(`${member.name}/${home}`, prefix)
+  if (!scanned.ok) return scanned
+  const paths: string[] = []
+  for (const entry of scanned.value.entries) {
+    // Only keys without a colon are files.
+    if (entry.sortKey.includes(':') || isQuarantined(store.decode(entry).record)) continue
+    paths.push(entry.sortKey.slice(prefix.length))
+  }
+  return ok(paths)
+}
+
 async function leadsSomewhere(
-  { store, tree }: { readonly store: ArtifactStore; readonly tree: Tree },
+  { store, tree }: ListingParts,
   member: HostedRepository,
   path: string,
-  isDirectory: boolean,
 ): Promise<Result<boolean, Refusal>> {
-  if (!isDirectory) {
-    const place = { partitionKey: `${member.name}/${parseLayout(path).home}`, path }
-    const file = await store.file(place)
-    if (!file.ok) return file
-    return ok(file.value !== undefined && !isQuarantined(file.value.record))
-  }
-  // A version's files are kept with the artifact above it, an artifact's or other files with their own directory.
-  const parent = path.slice(0, Math.max(0, path.lastIndexOf('/')))
-  for (const home of [parent, path]) {
-    const page = await store.artifacts.scan(`${member.name}/${home}`, `${path}/`, { limit: 1 })
-    if (!page.ok) return { ok: false, error: storeRefusal(page.error) }
-    if (page.value.entries.length > 0) return ok(true)
-  }
+  const page = await store.artifacts.scan(`${member.name}/${path}`, `${path}/`, { limit: 1 })
+  if (!page.ok) return err(storeRefusal(page.error))
+  if (page.value.entries.length > 0) return ok(true)
   return tree.hasDirectories(member.name, path)
+}
+
+function parentOf(directory: string): string {
+  return directory.slice(0, Math.max(0, directory.lastIndexOf('/')))
+}
+
+function under(directory: string, name: string): string {
+  return directory === '' ? name : `${directory}/${name}`
 }
 
 const ENTITIES: Readonly<Record<string, string>> = {

@@ -68,11 +68,12 @@ export class MetadataUpload implements Upload {
     if (!sound.ok) return sound
     const { store } = this.#parts
     const value = utf8(String(store.nowMs()))
-    const partitionKey = `${this.#request.repository.name}/${this.#request.layout.home}`
+    const { home } = this.#request.layout
+    const partitionKey = `${this.#request.repository.name}/${home}`
     for (let at = 0; at < fresh.length; at += OPERATIONS_MAX) {
       const operations: MapOperation[] = fresh
         .slice(at, at + OPERATIONS_MAX)
-        .map((version) => ({ kind: 'put', sortKey: completeKey(version), value }))
+        .map((version) => ({ kind: 'put', sortKey: completeKey(home, version), value }))
       const written = await store.write(store.artifacts, partitionKey, operations)
       if (!written.ok) return err(storeRefusal(written.error))
     }

@@ -7,7 +7,7 @@
  * | `<path>` | the file's record |
  * | `body:<path>` | its bytes, when they are at most INLINE_BYTES_MAX |
  * | `claims:<path>` | the checksums that were uploaded before their file |
- * | `complete:<version>` | the client's metadata named this version: its deploy is complete |
+ * | `<home>/complete:<version>` | the client's metadata named this version: its deploy is complete |
  *
  * No path contains a colon, so the kinds cannot be mixed up.
  */
@@ -56,11 +56,18 @@ export function claimsKey(path: string): string {
   return `claims:${path}`
 }
 
-export function completeKey(version: string): string {
-  return `${COMPLETE_PREFIX}${version}`
+/** Among the artifact's files, so that one scan reads both; `home` is the artifact's directory. */
+export function completeKey(home: string, version: string): string {
+  return `${home}/${COMPLETE_MARK}${version}`
 }
 
-export const COMPLETE_PREFIX = 'complete:'
+/** The version that a sort key below `home` marks as complete; undefined for a file's path. */
+export function completeVersion(home: string, sortKey: string): string | undefined {
+  const name = sortKey.slice(home.length + 1)
+  return name.startsWith(COMPLETE_MARK) ? name.slice(COMPLETE_MARK.length) : undefined
+}
+
+const COMPLETE_MARK = 'complete:'
 
 /** Hidden until the publisher replaces it or sends the right checksum. */
 export function isQuarantined(record: FileRecord): boolean {

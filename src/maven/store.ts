@@ -108,7 +108,7 @@ export class ArtifactStore {
   async removeFile({ partitionKey, path }: Place): Promise<Result<void, Refusal>> {
     const keys = [path, bodyKey(path), claimsKey(path)]
     const layout = parseLayout(path)
-    if (layout.kind === 'artifact') keys.push(completeKey(layout.baseVersion))
+    if (layout.kind === 'artifact') keys.push(completeKey(layout.home, layout.baseVersion))
     const operations = keys.map((sortKey) => ({ kind: 'delete', sortKey }) as const)
     const written = await this.write(this.artifacts, partitionKey, operations)
     return written.ok ? ok(undefined) : err(storeRefusal(written.error))

@@ -1,12 +1,11 @@
 import { text, utf8 } from '../base/bytes.ts'
+import type { Version } from '../base/port.ts'
 import { err, ok, type Result } from '../base/result.ts'
 import type { PluginPrefix } from './metadata.ts'
 import { type Refusal, storeRefusal } from './refusal.ts'
-import type { ArtifactStore } from './store.ts'
+import { type ArtifactStore, sameVersion } from './store.ts'
 
-export type Child = { readonly name: string; readonly isDirectory: boolean }
-
-/** Entries that are known to be written: none is ever removed, so knowing it stays true. */
+/** Entries that are known to be written (none is ever removed, so knowing it stays true), and lists of plugins. */
 const KNOWN_MAX = 20_000
 
 /** Plugin prefixes of a group are kept beside its children; no file name contains a colon. */
@@ -19,43 +18,44 @@ const PAGE_ENTRIES = 100
 const NOTHING = new Uint8Array()
 
 /**
- * The directories, in the space `tree`: partition key `repository/directory`, one entry for each child: `name`, or `name/` for
- * a directory. Entries are written before the file that they lead to and never removed, so no removal can race with an
- * upload; whoever lists a directory leaves out what leads nowhere.
+ * The directories above the artifacts, in the space `tree`: partition key `repository/directory`, one entry `name/` for each
+ * directory below it. What is in an artifact's directory, or in another one that holds files, its records tell. Entries
+ * are written before the first file below them and never removed, so no removal can race with an upload; whoever lists a
+ * directory leaves out what leads nowhere.
  */
 export class Tree {
   readonly #store: ArtifactStore
   #known = new Set<string>()
+  /** Most directories have none, and that is asked for with every metadata file. */
+  readonly #plugins = new Map<string, { version: Version; plugins: readonly PluginPrefix[] }>()
 
   constructor(store: ArtifactStore) {
     this.#store = store
   }
 
-  /** Makes `path` and all its directories findable; durable when it resolves. Idempotent. */
-  async add(repository: string, path: string): Promise<Result<void, Refusal>> {
-    const segments = path.split('/')
+  /** Makes a directory findable from the root; durable when it resolves. Idempotent. */
+  async add(repository: string, directory: string): Promise<Result<void, Refusal>> {
     const missing: Promise<Result<void, Refusal>>[] = []
-    for (let depth = 0; depth < segments.length; depth++) {
-      const directory = `${repository}/${segments.slice(0, depth).join('/')}`
-      const isDirectory = depth < segments.length - 1
-      const sortKey = isDirectory ? `${segments[depth]}/` : (segments[depth] as string)
-      if (this.#known.has(`${directory}:${sortKey}`)) continue
-      missing.push(this.#addChild(directory, sortKey))
+    let parent = `${repository}/`
+    for (const name of directory.split('/')) {
+      const sortKey = `${name}/`
+      if (name !== '' && !this.#known.has(parent + sortKey)) {
+        missing.push(this.#addChild(parent, sortKey))
+      }
+      parent = parent.endsWith('/') ? parent + name : `${parent}/${name}`
     }
     for (const added of await Promise.all(missing)) if (!added.ok) return added
     return ok(undefined)
   }
 
-  /** The children of a directory (`''` is the root) in the order of their bytes. */
-  async children(repository: string, directory: string): Promise<Result<Child[], Refusal>> {
-    const children: Child[] = []
+  /** The names of the directories below a directory (`''` is the root), in the order of their bytes. */
+  async directories(repository: string, directory: string): Promise<Result<string[], Refusal>> {
+    const names: string[] = []
     const listed = await this.#each(`${repository}/${directory}`, '', (sortKey) => {
-      if (sortKey.startsWith(PLUGIN_PREFIX)) return undefined
-      const isDirectory = sortKey.endsWith('/')
-      children.push({ name: isDirectory ? sortKey.slice(0, -1) : sortKey, isDirectory })
+      if (sortKey.endsWith('/')) names.push(sortKey.slice(0, -1))
       return undefined
     })
-    return listed.ok ? ok(children) : listed
+    return listed.ok ? ok(names) : listed
   }
 
   /** Whether a directory has directories below it. */
@@ -68,13 +68,24 @@ export class Tree {
     return listed.ok ? ok(isFound) : listed
   }
 
-  async plugins(repository: string, directory: string): Promise<Result<PluginPrefix[], Refusal>> {
+  async plugins(
+    repository: string,
+    directory: string,
+  ): Promise<Result<readonly PluginPrefix[], Refusal>> {
+    const partitionKey = `${repository}/${directory}`
+    const version = await this.#store.tree.version(partitionKey)
+    if (!version.ok) return err(storeRefusal(version.error))
+    const known = this.#plugins.get(partitionKey)
+    if (known !== undefined && sameVersion(known.version, version.value)) return ok(known.plugins)
     const plugins: PluginPrefix[] = []
-    const listed = await this.#each(`${repository}/${directory}`, PLUGIN_PREFIX, (_, value) => {
+    const listed = await this.#each(partitionKey, PLUGIN_PREFIX, (_, value) => {
       plugins.push(JSON.parse(value) as PluginPrefix)
       return undefined
     })
-    return listed.ok ? ok(plugins) : listed
+    if (!listed.ok) return listed
+    if (this.#plugins.size >= KNOWN_MAX) this.#plugins.clear()
+    this.#plugins.set(partitionKey, { version: version.value, plugins })
+    return ok(plugins)
   }
 
   async addPlugin(
@@ -91,18 +102,15 @@ export class Tree {
     return this.#put(partitionKey, sortKey, utf8(value))
   }
 
-  /** A directory's entry mostly exists, a new file's never does: only the former is worth a look. */
   async #addChild(partitionKey: string, sortKey: string): Promise<Result<void, Refusal>> {
-    const isDirectory = sortKey.endsWith('/')
-    const found = isDirectory ? await this.#store.tree.get(partitionKey, sortKey) : ok(undefined)
+    const found = await this.#store.tree.get(partitionKey, sortKey)
     if (!found.ok) return err(storeRefusal(found.error))
     if (found.value === undefined) {
       const added = await this.#put(partitionKey, sortKey, NOTHING)
       if (!added.ok) return added
     }
-    if (!isDirectory) return ok(undefined)
     if (this.#known.size >= KNOWN_MAX) this.#known = new Set()
-    this.#known.add(`${partitionKey}:${sortKey}`)
+    this.#known.add(partitionKey + sortKey)
     return ok(undefined)
   }
 

@@ -1,5 +1,5 @@
 import fs from 'node:fs'
-import { access, mkdir, readdir, rename, statfs, unlink } from 'node:fs/promises'
+import { mkdir, readdir, rename, statfs, unlink } from 'node:fs/promises'
 import { type Disk, type DiskFile, errorCode } from './file-system.ts'
 
 /** The machine's own file systems. File descriptors, not FileHandle objects: half the cost per read. */
@@ -8,13 +8,8 @@ export const localDisk: Disk = {
     return new LocalFile(await openDescriptor(path, mode === 'read' ? 'r' : 'wx+'))
   },
   async exists(path) {
-    try {
-      await access(path)
-      return true
-    } catch (error) {
-      if (errorCode(error) === 'ENOENT') return false
-      throw error
-    }
+    // At once: a look into the cached directory is shorter than a hop to a thread and back.
+    return fs.statSync(path, { throwIfNoEntry: false }) !== undefined
   },
   rename,
   unlink,
@@ -27,11 +22,12 @@ export const localDisk: Disk = {
     }
   },
   async syncDirectory(directory) {
-    const descriptor = await openDescriptor(directory, 'r')
+    // Opened and closed at once, which is shorter than a hop to a thread; only the sync takes time.
+    const descriptor = fs.openSync(directory, 'r')
     try {
       await settle((done) => fs.fsync(descriptor, done))
     } finally {
-      await settle((done) => fs.close(descriptor, done))
+      fs.closeSync(descriptor)
     }
   },
   async freeSpace(path) {

@@ -17,7 +17,7 @@ import type { EntryCache } from './entry-cache.ts'
 import { entryKey, entryName, entryPrefix, keyAfter, prefixEnd, sortKeyOf } from './key.ts'
 import { assertKey, assertWrite } from './limit.ts'
 import { partitionOf } from './partition.ts'
-import type { Replica } from './replica.ts'
+import type { MapWrite, Replica } from './replica.ts'
 import type { ReplicaHost, WriteOutcome } from './replica-host.driver.ts'
 
 /**
@@ -82,7 +82,22 @@ export class Space implements MapSpace {
     for (const { kind, sortKey } of operations) {
       if (kind !== 'check') cache.delete(entryName(this.#name, partitionKey, sortKey))
     }
-    return host.write(partition, replica, write)
+    const outcome = await host.write(partition, replica, write)
+    if (outcome.ok) this.#remember(write, outcome.value, replica)
+    return outcome
+  }
+
+  /** What was just written is often asked for next. Only the partition's last write is surely what the engine shows. */
+  #remember({ partitionKey, operations }: MapWrite, version: Version, replica: Replica): void {
+    const shown = replica.version()
+    if (shown.epoch !== version.epoch || shown.seq !== version.seq) return
+    for (const operation of operations) {
+      if (operation.kind !== 'put') continue
+      const name = entryName(this.#name, partitionKey, operation.sortKey)
+      if (replica.isPending(name)) continue
+      const result = ok({ value: operation.value, version })
+      this.#parts.cache.set(name, Promise.resolve(result), operation.value.length)
+    }
   }
 
   async #read(
