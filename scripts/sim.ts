@@ -12,6 +12,9 @@ import { type Trial, tryTwice } from '../test/sim/trial.ts'
 
 const SEEDS = 1_000
 
+/** Room for a whole history, so that little of it is ever copied by the garbage collector. */
+const RESOURCE_LIMITS = { maxYoungGenerationSizeMb: 192 }
+
 /** A seed to try in a worker, and what came of it. */
 type Task = { readonly seed: number; readonly kept: readonly number[] | undefined }
 
@@ -59,7 +62,10 @@ async function share(tasks: Task[], done: (trial: Trial) => void): Promise<void>
   const workers = Math.min(availableParallelism(), tasks.length)
   await Promise.all(
     Array.from({ length: workers }, () => {
-      const worker = new Worker(new URL(import.meta.url), { argv: [] })
+      const worker = new Worker(new URL(import.meta.url), {
+        argv: [],
+        resourceLimits: RESOURCE_LIMITS,
+      })
       const { promise, resolve, reject } = Promise.withResolvers<void>()
       function next(): void {
         const task = tasks.shift()

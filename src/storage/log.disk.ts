@@ -1,5 +1,5 @@
 /** The consensus log on a file system: reads it back through `LogScan`, then runs what `LogWriter` asks for. */
-import { assert, unreachable } from '../base/assert.ts'
+import { assert } from '../base/assert.ts'
 import { AetherError } from '../base/fault.ts'
 import type { NoSpace } from '../base/port.ts'
 import { err, ok, type Result } from '../base/result.ts'
@@ -19,9 +19,6 @@ export type ConsensusLogOptions = {
 
 /** Long enough that rotation (a directory sync) is rare, short enough that dropping gives space back soon. */
 const SEGMENT_BYTES = 16 * 1_024 * 1_024
-
-/** What replay holds at a time, on top of one frame. */
-const READ_BYTES = 256 * 1_024
 
 export class ConsensusLog {
   readonly #disk: Disk
@@ -111,8 +108,6 @@ export class ConsensusLog {
         for (const { reject } of this.#waiting.values()) reject(this.#fault)
         this.#waiting.clear()
         return
-      default:
-        unreachable(effect)
     }
   }
 
@@ -150,8 +145,6 @@ export class ConsensusLog {
         return this.#disk.unlink(this.#path(action.segment))
       case 'sync-directory':
         return this.#disk.syncDirectory(this.#directory)
-      default:
-        return unreachable(action)
     }
   }
 
@@ -207,7 +200,7 @@ async function scan(
         const path = `${directory}/${segmentName(at.segment)}`
         open = { segment: at.segment, file: await disk.open(path, 'read') }
       }
-      const bytes = new Uint8Array(READ_BYTES)
+      const bytes = new Uint8Array(at.sizeBytes)
       log.push(bytes.subarray(0, await open.file.read(bytes, at.offset)))
     }
     return log.finish()

@@ -144,15 +144,19 @@ test('14: votes before states before proposals, and decisions of slots to come, 
       if (Number.parseInt(slot, 10) > at) ahead++
     }
   }
-  onSeeds({ nodes: 3, watch }, (play, random) => {
+  onSeeds({ nodes: 3, watch }, (play) => {
     stage = play
     everyLink(play, { disorder: 1 })
     play.run(5)
-    for (let i = 0; i < 40; i++) {
-      const first = appliedBy(play, [n1]) + random.int(2, 9)
-      const message: Message = { kind: 'decided', first, decisions: [null], end: first + 1 }
-      play.cluster.network.send(n2, n1, message)
-      play.run(0.02)
+    for (let i = 0; i < 10; i++) {
+      cut(play, [n2, n3], [n1])
+      play.run(0.3)
+      cut(play, [n2, n3], [n1], false)
+      // As if it had asked for later slots than the one it is at: true decisions, too early.
+      const slot = appliedBy(play, [n1]) + 3
+      const message: Message = { kind: 'fetch', slot }
+      play.cluster.machine(n2).input({ kind: 'message', from: n1, message })
+      play.run(0.1)
     }
     expect(play.cluster.network.counts.reordered).toBeGreaterThan(500)
     play.close()
@@ -213,7 +217,7 @@ test('16: requests that a dead proxy left with different nodes are decided altho
     for (const node of [n1, n2])
       for (const key of ['left', 'right'])
         expect(cluster.process(node)?.registers.read(key), `${key} on ${node}`).toBe('1')
-    expect(play.checker.forfeited).toBeLessThan(8)
+    expect(play.checker.forfeited).toBeLessThanOrEqual(1)
     play.close()
   })
 })

@@ -138,7 +138,7 @@ export function survivingTree(root: Directory, random: () => number): Directory 
 
 function grown(bytes: Uint8Array<ArrayBuffer>, sizeBytes: number): Uint8Array<ArrayBuffer> {
   if (sizeBytes <= bytes.length) return bytes
-  const larger = new Uint8Array(Math.max(sizeBytes, bytes.length * 2))
+  const larger = new Uint8Array(Math.max(sizeBytes, bytes.length * 2, 4 * SECTOR_BYTES))
   larger.set(bytes)
   return larger
 }
