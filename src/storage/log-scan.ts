@@ -31,6 +31,8 @@ export class LogScan {
   #index = 0
   #position = 0
   #buffer: Uint8Array = EMPTY
+  /** How large the frame is that begins the buffer, as far as that is known. */
+  #frameBytes = 0
   #searching = false
   #damage: { readonly segment: number; readonly offset: number } | undefined
   #identity: Uint8Array | undefined
@@ -51,12 +53,12 @@ export class LogScan {
         throw damaged(`segment ${segment - 1} is missing`)
   }
 
-  /** What to read now; undefined when everything has been read. */
-  next(): { readonly segment: number; readonly offset: number } | undefined {
+  /** What to read now, as far as the file goes; undefined when everything has been read. */
+  next(): ScanRequest | undefined {
     const segment = this.#segments[this.#index]
-    return segment === undefined
-      ? undefined
-      : { segment, offset: this.#position + this.#buffer.length }
+    if (segment === undefined) return undefined
+    const sizeBytes = Math.max(SCAN_BYTES, this.#frameBytes - this.#buffer.length)
+    return { segment, offset: this.#position + this.#buffer.length, sizeBytes }
   }
 
   /** Some bytes from where `next` said, none at the end of the file; they must not change. Throws `data-damaged` (Rule 2). */
@@ -88,6 +90,7 @@ export class LogScan {
     if (this.#buffer.length > 0 && !this.#searching) this.#damaged()
     this.#index++
     this.#position = 0
+    this.#frameBytes = 0
     this.#buffer = EMPTY
     this.#searching = false
   }
@@ -99,6 +102,7 @@ export class LogScan {
     this.#assertFollows(header)
     this.#damage = undefined
     const sizeBytes = frameBytes(header.payloadBytes)
+    this.#frameBytes = sizeBytes
     if (this.#buffer.length < sizeBytes) return false
     const frame = this.#buffer.subarray(0, sizeBytes)
     const payload = frame.subarray(HEADER_BYTES, HEADER_BYTES + header.payloadBytes)
@@ -180,7 +184,15 @@ export class LogScan {
   #skip(sizeBytes: number): void {
     this.#position += sizeBytes
     this.#buffer = this.#buffer.subarray(sizeBytes)
+    this.#frameBytes = 0
   }
+}
+
+/** Bytes of `segment` from `offset` on, at most `sizeBytes`. */
+export type ScanRequest = {
+  readonly segment: number
+  readonly offset: number
+  readonly sizeBytes: number
 }
 
 /** Where a log ends and what of it is on disk. */
@@ -197,6 +209,9 @@ export type LogTail = {
 }
 
 export type SegmentSlots = { readonly segment: number; readonly slotMax: number }
+
+/** Read at a time; a scan holds that and one frame. */
+const SCAN_BYTES = 256 * 1_024
 
 const EMPTY = new Uint8Array()
 

@@ -20,9 +20,6 @@ export type ConsensusLogOptions = {
 /** Long enough that rotation (a directory sync) is rare, short enough that dropping gives space back soon. */
 const SEGMENT_BYTES = 16 * 1_024 * 1_024
 
-/** What replay holds at a time, on top of one frame. */
-const READ_BYTES = 256 * 1_024
-
 export class ConsensusLog {
   readonly #disk: Disk
   readonly #directory: string
@@ -203,7 +200,7 @@ async function scan(
         const path = `${directory}/${segmentName(at.segment)}`
         open = { segment: at.segment, file: await disk.open(path, 'read') }
       }
-      const bytes = new Uint8Array(READ_BYTES)
+      const bytes = new Uint8Array(at.sizeBytes)
       log.push(bytes.subarray(0, await open.file.read(bytes, at.offset)))
     }
     return log.finish()

@@ -21,8 +21,9 @@ export class HostedLog {
     const { entries } = machine.root
     const scan = new LogScan([...entries.keys()].map(Number), onEntry)
     for (let at = scan.next(); at !== undefined; at = scan.next()) {
-      const bytes = new Uint8Array(READ_BYTES)
-      scan.push(bytes.subarray(0, this.#file(at.segment).read(bytes, at.offset)))
+      const file = this.#file(at.segment)
+      const bytes = new Uint8Array(Math.min(at.sizeBytes, file.sizeBytes - at.offset))
+      scan.push(bytes.subarray(0, file.read(bytes, at.offset)))
     }
     const options = { identity: new Uint8Array(16), segmentBytes: SEGMENT_BYTES }
     this.#writer = new LogWriter(scan.finish(), options)
@@ -111,7 +112,6 @@ export type LogListener = {
 
 /** Small, so that segments are begun and scanned often, and power loss has short files to garble. */
 const SEGMENT_BYTES = 30 * 1_024
-const READ_BYTES = 32 * 1_024
 
 /** An NVMe disk without power-loss protection. */
 const WRITE_US = [10, 60] as const

@@ -5,7 +5,7 @@ import type { SlotNumber } from './ballot.ts'
 export class Pace {
   #ticks = 0
   #slotAtTick: SlotNumber = 0
-  /** Whole ticks that the slot has lasted. */
+  /** For how many ticks there has been something to do in this slot. */
   #stuckTicks = 0
   #hasAsked = false
   /** The highest slot that some node has reached. */
@@ -16,11 +16,12 @@ export class Pace {
    * repetition, less and less often: repetitions carry whole batches. An idle replica asks the others in turn.
    */
   tick(slot: SlotNumber, isBusy: boolean): 'repeat' | 'ask' | 'wait' {
-    this.#stuckTicks = slot === this.#slotAtTick ? this.#stuckTicks + 1 : 0
+    const hasWork = isBusy || this.#highest > slot
+    this.#stuckTicks = hasWork && slot === this.#slotAtTick ? this.#stuckTicks + 1 : 0
     this.#slotAtTick = slot
     this.#hasAsked = false
     this.#ticks++
-    if (isBusy || this.#highest > slot) return isDue(this.#stuckTicks) ? 'repeat' : 'wait'
+    if (hasWork) return isDue(this.#stuckTicks) ? 'repeat' : 'wait'
     return this.#ticks % IDLE_TICKS === 0 ? 'ask' : 'wait'
   }
 
