@@ -13,7 +13,7 @@ import { type Trial, tryTwice } from '../test/sim/trial.ts'
 const SEEDS = 1_000
 
 /** Room for a whole history, so that little of it is ever copied by the garbage collector. */
-const RESOURCE_LIMITS = { maxYoungGenerationSizeMb: 192 }
+const RESOURCE_LIMITS = { maxYoungGenerationSizeMb: 64 }
 
 /** A seed to try in a worker, and what came of it. */
 type Task = { readonly seed: number; readonly kept: readonly number[] | undefined }
