@@ -1,11 +1,11 @@
 import { text } from '../base/bytes.ts'
-import type { Version } from '../base/port.ts'
+import type { MapOperation, Version } from '../base/port.ts'
 import { ok, type Result } from '../base/result.ts'
 import { parseLayout } from './layout.ts'
 import type { FileFact, VersionMark } from './metadata.ts'
-import { completeVersion, type FileRecord, isQuarantined } from './record.ts'
+import { completeVersion, decodeRecord, type FileRecord, isQuarantined } from './record.ts'
 import { type Refusal, storeRefusal } from './refusal.ts'
-import { type ArtifactStore, sameVersion } from './store.ts'
+import { type ArtifactStore, type Entry, sameVersion } from './store.ts'
 
 /** What is known of one artifact: enough to derive all its metadata. Never modified, so it identifies the state. */
 export type ArtifactFacts = {
@@ -17,8 +17,8 @@ export type ArtifactFacts = {
 const REMEMBERED_MAX = 50_000
 
 /**
- * Reads the facts of artifacts and remembers them for as long as their partition has not changed, which costs one
- * version query instead of a scan.
+ * Reads the facts of artifacts and remembers them for as long as it knows of every write to their partition: an unchanged
+ * version proves that there was none, and a write of this node that got the very next version was the only one.
  */
 export class FactSource {
   readonly #store: ArtifactStore
@@ -27,6 +27,8 @@ export class FactSource {
 
   constructor(store: ArtifactStore) {
     this.#store = store
+    store.onWritten = (partitionKey, operations, version) =>
+      this.#follow(partitionKey, operations, version)
   }
 
   /** `home` is the artifact's directory. The same object is returned while nothing has changed. */
@@ -36,45 +38,48 @@ export class FactSource {
     if (known !== undefined) {
       const version = await this.#store.artifacts.version(partitionKey)
       if (!version.ok) return { ok: false, error: storeRefusal(version.error) }
-      if (sameVersion(version.value, known.version)) return ok(known.facts)
+      if (sameVersion(version.value, known.version)) return ok(factsOf(known))
     }
-    const read = await this.#read(partitionKey, home, known)
-    if (!read.ok) return read
-    this.#remember(partitionKey, read.value)
-    return ok(read.value.facts)
-  }
-
-  /** The facts of `before` that still hold are taken over, since a deploy changes few files of an artifact with many. */
-  async #read(
-    partitionKey: string,
-    home: string,
-    before: Remembered | undefined,
-  ): Promise<Result<Remembered, Refusal>> {
     const scanned = await this.#store.scan(partitionKey, `${home}/`)
     if (!scanned.ok) return scanned
-    const { entries, version } = scanned.value
-    const byPath = new Map<string, KnownFact>()
-    const marks: VersionMark[] = []
+    const read = this.#interpret(home, scanned.value, known)
+    this.#forget(partitionKey)
+    this.#remember(partitionKey, read)
+    return ok(factsOf(read))
+  }
+
+  /** The facts of `before` that still hold are taken over, since few files of an artifact with many have changed. */
+  #interpret(
+    home: string,
+    { entries, version }: { readonly entries: readonly Entry[]; readonly version: Version },
+    before: Remembered | undefined,
+  ): Remembered {
+    const read: Remembered = { home, version, files: new Map(), marks: new Map(), facts: undefined }
     for (const entry of entries) {
-      const completed = completeVersion(home, entry.sortKey)
-      if (completed !== undefined) {
-        marks.push({ version: completed, timeMs: Number(text(entry.value)) })
-        continue
-      }
-      const known = before?.byPath.get(entry.sortKey)
+      const known = before?.files.get(entry.sortKey)
       if (known !== undefined && sameVersion(known.version, entry.version)) {
-        byPath.set(entry.sortKey, known)
-        continue
+        read.files.set(entry.sortKey, known)
+      } else {
+        take(read, entry.sortKey, entry.value, entry.version)
       }
-      const fact = factOf(entry.sortKey, this.#store.decode(entry).record)
-      if (fact !== undefined) byPath.set(entry.sortKey, { version: entry.version, fact })
     }
-    const files = Array.from(byPath.values(), ({ fact }) => fact)
-    return ok({ version, facts: { files, marks }, byPath })
+    return read
+  }
+
+  #follow(partitionKey: string, operations: readonly MapOperation[], version: Version): void {
+    const known = this.#remembered.get(partitionKey)
+    if (known === undefined) return
+    this.#forget(partitionKey)
+    if (known.version.epoch !== version.epoch || known.version.seq + 1 !== version.seq) return
+    for (const operation of operations) {
+      if (operation.kind === 'check' || !operation.sortKey.startsWith(`${known.home}/`)) continue
+      if (operation.kind === 'put') take(known, operation.sortKey, operation.value, version)
+      else drop(known, operation.sortKey)
+    }
+    this.#remember(partitionKey, { ...known, version, facts: undefined })
   }
 
   #remember(partitionKey: string, read: Remembered): void {
-    this.#forget(partitionKey)
     this.#remembered.set(partitionKey, read)
     this.#rememberedSize += sizeOf(read)
     for (const oldest of this.#remembered.keys()) {
@@ -91,15 +96,41 @@ export class FactSource {
   }
 }
 
+/** An artifact's entries by sort key and by version, and the facts once somebody has asked for them. */
 type Remembered = {
+  readonly home: string
   readonly version: Version
-  readonly facts: ArtifactFacts
-  /** What `facts.files` came from. */
-  readonly byPath: ReadonlyMap<string, KnownFact>
+  readonly files: Map<string, KnownFact>
+  readonly marks: Map<string, VersionMark>
+  facts: ArtifactFacts | undefined
 }
 
 /** A fact and the version of the record that it was read from. */
 type KnownFact = { readonly version: Version; readonly fact: FileFact }
+
+function factsOf(known: Remembered): ArtifactFacts {
+  known.facts ??= {
+    files: Array.from(known.files.values(), ({ fact }) => fact),
+    marks: [...known.marks.values()],
+  }
+  return known.facts
+}
+
+function take(into: Remembered, sortKey: string, value: Uint8Array, version: Version): void {
+  const completed = completeVersion(into.home, sortKey)
+  if (completed !== undefined) {
+    into.marks.set(completed, { version: completed, timeMs: Number(text(value)) })
+    return
+  }
+  const fact = factOf(sortKey, decodeRecord(value))
+  if (fact !== undefined) into.files.set(sortKey, { version, fact })
+}
+
+function drop(from: Remembered, sortKey: string): void {
+  const completed = completeVersion(from.home, sortKey)
+  if (completed === undefined) from.files.delete(sortKey)
+  else from.marks.delete(completed)
+}
 
 function factOf(path: string, record: FileRecord): FileFact | undefined {
   const layout = parseLayout(path)
@@ -119,6 +150,6 @@ function factOf(path: string, record: FileRecord): FileFact | undefined {
 }
 
 /** An artifact without files counts too, so that questions for unknown ones are bounded. */
-function sizeOf({ facts }: Remembered): number {
-  return 1 + facts.files.length
+function sizeOf({ files }: Remembered): number {
+  return 1 + files.size
 }

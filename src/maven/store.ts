@@ -55,6 +55,10 @@ export class ArtifactStore {
   readonly tree: MapSpace
   readonly blobs: BlobStore
   readonly #parts: StoreParts
+  /** Told of every successful write to the artifacts, in no particular order when several are under way. */
+  onWritten:
+    | ((partitionKey: string, operations: readonly MapOperation[], version: Version) => void)
+    | undefined
   readonly #decoded = new WeakMap<Versioned, StoredFile>()
 
   constructor(parts: StoreParts) {
@@ -134,9 +138,14 @@ export class ArtifactStore {
     operations: readonly MapOperation[],
   ): Promise<Result<Version, WriteError>> {
     const options = { requestId: this.#parts.newRequestId() }
-    const written = await space.write(partitionKey, operations, options)
-    if (written.ok || written.error.kind !== 'outcome-unknown') return written
-    return space.write(partitionKey, operations, options)
+    let written = await space.write(partitionKey, operations, options)
+    if (!written.ok && written.error.kind === 'outcome-unknown') {
+      written = await space.write(partitionKey, operations, options)
+    }
+    if (written.ok && space === this.artifacts) {
+      this.onWritten?.(partitionKey, operations, written.value)
+    }
+    return written
   }
 
   /** Undefined when a write came between two pages. */
