@@ -16,6 +16,8 @@ export type AetherOptions = {
 
 const LAUNCHER = fileURLToPath(new URL('../../bin/aether.mjs', import.meta.url))
 
+const BARE_SERVER = fileURLToPath(new URL('./bare-server.ts', import.meta.url))
+
 /** Starts a node of this working tree on a free port. Resolves when it is ready. */
 export async function startAether(options: AetherOptions): Promise<Server> {
   const { directory, requestLog, cacheBytesMax, nodeFlags = [] } = options
@@ -49,6 +51,22 @@ export async function startAether(options: AetherOptions): Promise<Server> {
     process: program,
     // The chunks have their digests for names, not their paths.
     discard: () => emptyFiles(join(directory, 'data', 'chunks')),
+    stop: () => program.stop(),
+  }
+}
+
+/** Starts the bare server instead, whose rate is the ceiling for a server like ours. */
+export async function startBare({ directory }: AetherOptions): Promise<Server> {
+  const program = new PinnedProcess([process.execPath, BARE_SERVER, directory], {
+    core: SERVER_CORE,
+    stdout: 'pipe',
+    env: { UV_THREADPOOL_SIZE: '16' },
+  })
+  return {
+    name: 'aether',
+    origin: await originOf(program),
+    process: program,
+    discard: () => emptyFiles(directory),
     stop: () => program.stop(),
   }
 }

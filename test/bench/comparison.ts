@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { mkdtemp } from 'node:fs/promises'
 import { join } from 'node:path'
-import { startAether } from './aether.ts'
+import { startAether, startBare } from './aether.ts'
 import { deployRun, pomOf, REQUESTS_PER_DEPLOY } from './deploy.ts'
 import { startNginx } from './nginx.ts'
 import { type Server, store, verify } from './server.ts'
@@ -21,6 +21,8 @@ export type Comparison = {
   readonly bar: number
   readonly requestLog: boolean
   readonly cacheBytesMax?: number
+  /** Not Aether but a bare server with the same durable steps: only run when it is named. */
+  readonly isBare?: boolean
   /** Called once; what it returns measures one run on one server. */
   prepare(scratch: string, servers: readonly Server[]): Promise<Workload>
 }
@@ -83,6 +85,15 @@ export const COMPARISONS: readonly Comparison[] = [
     prepare: putting,
   },
   {
+    name: 'put-bare',
+    title: 'PUT a 1 MB jar to a bare Node server that hashes and syncs; nginx unsynced',
+    unit: 'req/s',
+    bar: 0,
+    requestLog: false,
+    isBare: true,
+    prepare: putting,
+  },
+  {
     name: 'deploy',
     title: 'mvn deploy: 9 PUT and 1 GET',
     unit: 'deploys/s',
@@ -108,7 +119,8 @@ export async function compare(
     const [ours, theirs] = [join(scratch, 'aether'), join(scratch, 'nginx')]
     for (const directory of [ours, theirs]) mkdirSync(directory)
     const cache = cacheBytesMax === undefined ? {} : { cacheBytesMax }
-    const aether = await startAether({ directory: ours, requestLog, ...cache })
+    const start = comparison.isBare ? startBare : startAether
+    const aether = await start({ directory: ours, requestLog, ...cache })
     servers.push(aether)
     const nginx = await startNginx({ directory: theirs, accessLog: requestLog })
     servers.push(nginx)

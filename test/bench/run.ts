@@ -78,7 +78,9 @@ async function measure(scratch: string): Promise<number> {
   const machine = describeMachine()
   console.log(Object.values(machine).join(' · '))
   const comparisons: ComparisonRow[] = []
-  for (const comparison of COMPARISONS.filter(({ name }) => chosen(name))) {
+  for (const comparison of COMPARISONS) {
+    if (!chosen(comparison.name) || (comparison.isBare && flags.only.length === 0)) continue
+
     console.log(`… ${comparison.title}`)
     comparisons.push(comparisonRow(comparison, await compare(comparison, scratch, options)))
   }
