@@ -4,11 +4,8 @@ import type { EngineEntry, EngineOperation, EngineRange } from './engine.ts'
 import { errorCode } from './file-system.ts'
 import type { LevelStore } from './level-engine.ts'
 
-/**
- * LevelDB's table in memory, twice at most. Keys begin with a hash, so every flush is merged with most of what there is:
- * over a hundred megabytes of deploys, 8 MiB meant that each byte was written 16 times, 32 MiB mean 5.
- */
-const WRITE_BUFFER_BYTES = 32 * 1_024 * 1_024
+/** LevelDB's table in memory, twice at most: large enough that flushes are rare, small beside the memory budget. */
+const WRITE_BUFFER_BYTES = 8 * 1_024 * 1_024
 
 /** Uncompressed blocks kept in memory by LevelDB. */
 const BLOCK_CACHE_BYTES = 16 * 1_024 * 1_024
