@@ -2,6 +2,7 @@
 import type { NodeId } from '../../src/base/ids.ts'
 import type { Ballot, Effect, LogRecord } from '../../src/cluster/rabia/index.ts'
 import { File } from '../twin/disk-tree.ts'
+import { logOf } from './machine.ts'
 import { Random } from './random.ts'
 import { Stage, type StageOptions } from './stage.ts'
 import { MILLISECOND } from './world.ts'
@@ -59,26 +60,26 @@ export function editDisk(
   segment: number,
   edit: (bytes: Uint8Array) => Uint8Array,
 ): void {
-  const { root } = stage.cluster.machine(node)
+  const log = logOf(stage.cluster.machine(node))
   const before = fileOf(stage, node, segment)
   const bytes = new Uint8Array(before.sizeBytes)
   before.read(bytes, 0)
   const after = new File()
   after.write(edit(bytes), 0)
   after.sync()
-  root.set(String(segment), after)
-  root.sync()
+  log.set(String(segment), after)
+  log.sync()
 }
 
 export function fileOf(stage: Stage, node: NodeId, segment: number): File {
-  const file = stage.cluster.machine(node).root.entries.get(String(segment))
+  const file = logOf(stage.cluster.machine(node)).entries.get(String(segment))
   if (!(file instanceof File)) throw new Error(`${node} has no segment ${segment}`)
   return file
 }
 
 /** The newest segment of a node. */
 export function lastSegment(stage: Stage, node: NodeId): number {
-  return Math.max(...[...stage.cluster.machine(node).root.entries.keys()].map(Number))
+  return Math.max(...[...logOf(stage.cluster.machine(node)).entries.keys()].map(Number))
 }
 
 /** The highest slot that all of `nodes` have applied. */

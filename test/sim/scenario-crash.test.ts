@@ -19,6 +19,7 @@ import {
   n5,
   onSeeds,
 } from './fixture.ts'
+import { logOf } from './machine.ts'
 import type { Stage } from './stage.ts'
 
 const STAGES = ['proposal', 'state', 'vote'] as const
@@ -147,7 +148,7 @@ test('5: a bit flipped in the middle of the log keeps its node out for good; the
   onSeeds({ nodes: 3 }, (play, random) => {
     play.run(3)
     play.cluster.machine(n2).kill()
-    const [oldest] = [...play.cluster.machine(n2).root.entries.keys()].map(Number)
+    const [oldest] = [...logOf(play.cluster.machine(n2)).entries.keys()].map(Number)
     const offset = random.int(0, 10) * SECTOR_BYTES + random.int(0, HEADER_BYTES + 20)
     editDisk(play, n2, oldest!, (bytes) => bytes.with(offset, bytes[offset]! ^ 4))
     play.checker.expectRefusal(n2, 'data-damaged')
@@ -269,8 +270,7 @@ test('a node that comes back without its disk under the same name is caught by t
   onSeeds({ nodes: 3 }, (play) => {
     play.run(2)
     const machine = play.cluster.machine(n3)
-    machine.kill()
-    machine.root = new (machine.root.constructor as new () => typeof machine.root)()
+    machine.replaceDisk()
     expect(() => {
       machine.start()
       play.run(3)
