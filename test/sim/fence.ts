@@ -1,64 +1,91 @@
-/**
- * With whom a node exchanges messages, as its transport decides it: members, each as the incarnation that is bound to its name or,
- * while none is, as the one that this node has met first and keeps on its disk.
- */
+/** With whom a node exchanges messages: the shipped admission over what the node has applied, with its pins on the machine's disk. */
 import { text, utf8 } from '../../src/base/bytes.ts'
 import type { NodeId } from '../../src/base/ids.ts'
-import type { Membership } from '../../src/cluster/control/members.ts'
+import {
+  admission,
+  type CommittedMembers,
+  isFinal,
+  WaitingList,
+} from '../../src/cluster/membership/index.ts'
+import type { Hello, RefusalReason } from '../../src/cluster/wire/index.ts'
 import type { HostedFile } from './hosted-file.ts'
 
-/** What a node says of itself when it connects. */
-export type Hello = { readonly node: NodeId; readonly incarnation: string; readonly epoch: number }
-
-/** `wait` ends by itself. */
-export type Admission = 'admitted' | 'wait' | Refusal
-export type Refusal = 'not-a-member' | 'removed' | 'other-incarnation'
-
 export class Fence {
-  /** Incarnations of nodes that asked and are not members. */
-  readonly waiting = new Map<NodeId, string>()
-  readonly #membership: Membership
-  readonly #contacts: readonly NodeId[]
-  readonly #file: HostedFile
+  /** Who asked and is no member. */
+  readonly waiting = new WaitingList()
+  /** Frames of nodes that are not admitted. */
+  refusals = 0
+  readonly #options: FenceOptions
   readonly #pins: Map<NodeId, string>
-  #isSaving = false
+  #isPinning = false
 
-  /** `membership` is the node's own; until it has one it talks with `contacts`. `file` is where it keeps what it has met. */
-  constructor(membership: Membership, contacts: readonly NodeId[], file: HostedFile) {
-    this.#membership = membership
-    this.#contacts = contacts
-    this.#file = file
-    const saved = file.read()
+  /** Reads the pins; `options.file` is where they are kept. */
+  constructor(options: FenceOptions) {
+    this.#options = options
+    const saved = options.file.read()
     this.#pins = new Map(saved ? (JSON.parse(text(saved)) as [NodeId, string][]) : [])
   }
 
-  admit({ node, incarnation, epoch }: Hello): Admission {
-    if (this.#membership.epoch === 0)
-      return this.#contacts.includes(node) ? 'admitted' : 'not-a-member'
-    const member = this.#membership.find(node)
-    if (member === undefined) {
-      this.waiting.set(node, incarnation)
-      return epoch > 0 ? 'removed' : 'not-a-member'
+  /** What this node says when it connects. */
+  hello(): Hello {
+    const { self, incarnation, roster } = this.#options
+    const { epoch } = this.#committed
+    return { cluster: 'sim', roster, node: self, incarnation, address: self, epoch }
+  }
+
+  /** Whom this node connects to. */
+  dials(node: NodeId): boolean {
+    const { epoch, members } = this.#committed
+    return epoch === 0 ? this.#options.contacts.has(node) : members.some(({ id }) => id === node)
+  }
+
+  /** Whether the node is let in now; a refusal if it is not, and undefined when it will be a little later. */
+  admit(hello: Hello): true | RefusalReason | undefined {
+    const { self, roster, contacts, ticks } = this.#options
+    const own = { self, cluster: 'sim', roster, committed: this.#committed, pins: this.#pins, contacts }
+    const verdict = admission(hello, own)
+    if (verdict.admit) {
+      if (verdict.pin === undefined) return true
+      this.#pin(hello.node, verdict.pin)
+      return undefined
     }
-    const known = member.incarnation ?? this.#pins.get(node)
-    if (known === incarnation) return 'admitted'
-    if (known === undefined) {
-      this.#pin(node, incarnation)
-      return 'wait'
-    }
-    this.waiting.set(node, incarnation)
-    return 'other-incarnation'
+    const { node: id, incarnation, address } = hello
+    if (verdict.waits) this.waiting.note({ id, incarnation, address }, ticks())
+    this.refusals++
+    return verdict.reason
+  }
+
+  /** Whether this node has to stop because a peer does not let it in. */
+  isOver(reason: RefusalReason, peerEpoch: number): boolean {
+    return isFinal(reason, peerEpoch, { self: this.#options.self, committed: this.#committed })
+  }
+
+  get #committed(): CommittedMembers {
+    return this.#options.committed()
   }
 
   #pin(node: NodeId, incarnation: string): void {
-    if (this.#isSaving) return
-    this.#isSaving = true
-    const pins = [...this.#pins, [node, incarnation]] as const
-    this.#file.replace(utf8(JSON.stringify(pins)), {
+    if (this.#isPinning) return
+    this.#isPinning = true
+    this.#options.file.replace(utf8(JSON.stringify([...this.#pins, [node, incarnation]])), {
       ended: (outcome) => {
-        this.#isSaving = outcome === 'broken'
+        if (outcome === 'broken') this.#options.stop()
+        this.#isPinning = false
         if (outcome === 'done') this.#pins.set(node, incarnation)
       },
     })
   }
+}
+
+export type FenceOptions = {
+  readonly self: NodeId
+  readonly incarnation: string
+  /** Of the roster that the node forms a cluster with; undefined when it joins one. */
+  readonly roster: string | undefined
+  readonly contacts: ReadonlySet<NodeId>
+  readonly committed: () => CommittedMembers
+  readonly file: HostedFile
+  readonly ticks: () => number
+  /** The disk has failed. */
+  readonly stop: () => void
 }
