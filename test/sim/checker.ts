@@ -6,18 +6,19 @@ import { hex } from '../../src/base/bytes.ts'
 import type { AetherError, FaultCode } from '../../src/base/fault.ts'
 import { sha256 } from '../../src/base/hash.ts'
 import type { NodeId } from '../../src/base/ids.ts'
+import type { MembershipSnapshot } from '../../src/cluster/control/members.ts'
 import {
   type Ballot,
   type Ballots,
   type Effect,
-  type Electorate,
   type LogRecord,
   quorum,
   type RabiaLimits,
   type SlotNumber,
   type Snapshot,
 } from '../../src/cluster/rabia/index.ts'
-import type { Cluster, Observer, Start } from './cluster.ts'
+import type { Cluster, Observer } from './cluster.ts'
+import type { Start } from './process.ts'
 import { fail } from './property.ts'
 import { Quorums } from './quorums.ts'
 
@@ -124,8 +125,8 @@ export class Checker implements Observer {
       fail('no-regress', `${node} is at slot ${deeds.applied}, after ${durableSlot} was durable`)
   }
 
-  reconfigured(node: NodeId, slot: SlotNumber, electorate: Electorate): void {
-    this.#quorums.changed(node, slot, electorate)
+  changed(node: NodeId, slot: SlotNumber, membership: MembershipSnapshot): void {
+    this.#quorums.changed(node, slot, membership)
   }
 
   /** From now on the node is right when it refuses to start with this. */
@@ -220,7 +221,9 @@ export class Checker implements Observer {
     if (savedSlot === undefined || savedSlot < below - 1)
       fail('compaction', `${node} trims below ${below}, its durable snapshot is of ${savedSlot}`)
     const { members } = this.#cluster.process(node)!.registers.electorate()
-    const level = members.filter((member) => (this.#nodes.get(member)?.appliedMax ?? 0) >= below - 1)
+    const level = members.filter(
+      (member) => (this.#nodes.get(member)?.appliedMax ?? 0) >= below - 1,
+    )
     if (level.length < quorum(members.length))
       fail('compaction', `${node} trims below ${below}, which of ${members} only ${level} have`)
   }

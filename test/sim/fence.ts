@@ -2,6 +2,7 @@
 import { text, utf8 } from '../../src/base/bytes.ts'
 import type { NodeId } from '../../src/base/ids.ts'
 import {
+  type Applicant,
   admission,
   type CommittedMembers,
   isFinal,
@@ -11,19 +12,17 @@ import type { Hello, RefusalReason } from '../../src/cluster/wire/index.ts'
 import type { HostedFile } from './hosted-file.ts'
 
 export class Fence {
-  /** Who asked and is no member. */
-  readonly waiting = new WaitingList()
   /** Frames of nodes that are not admitted. */
   refusals = 0
   readonly #options: FenceOptions
+  readonly #waiting = new WaitingList()
   readonly #pins: Map<NodeId, string>
   #isPinning = false
 
   /** Reads the pins; `options.file` is where they are kept. */
   constructor(options: FenceOptions) {
     this.#options = options
-    const saved = options.file.read()
-    this.#pins = new Map(saved ? (JSON.parse(text(saved)) as [NodeId, string][]) : [])
+    this.#pins = pinsOf(options.file)
   }
 
   /** What this node says when it connects. */
@@ -42,7 +41,14 @@ export class Fence {
   /** Whether the node is let in now; a refusal if it is not, and undefined when it will be a little later. */
   admit(hello: Hello): true | RefusalReason | undefined {
     const { self, roster, contacts, ticks } = this.#options
-    const own = { self, cluster: 'sim', roster, committed: this.#committed, pins: this.#pins, contacts }
+    const own = {
+      self,
+      cluster: 'sim',
+      roster,
+      committed: this.#committed,
+      pins: this.#pins,
+      contacts,
+    }
     const verdict = admission(hello, own)
     if (verdict.admit) {
       if (verdict.pin === undefined) return true
@@ -50,9 +56,14 @@ export class Fence {
       return undefined
     }
     const { node: id, incarnation, address } = hello
-    if (verdict.waits) this.waiting.note({ id, incarnation, address }, ticks())
+    if (verdict.waits) this.#waiting.note({ id, incarnation, address }, ticks())
     this.refusals++
     return verdict.reason
+  }
+
+  /** The node of this name that asks to be a member, if one does. */
+  applicant(node: NodeId): Applicant | undefined {
+    return this.#waiting.list(this.#options.ticks()).find(({ id }) => id === node)
   }
 
   /** Whether this node has to stop because a peer does not let it in. */
@@ -75,6 +86,12 @@ export class Fence {
       },
     })
   }
+}
+
+/** The incarnations that a node's disk holds others to. */
+export function pinsOf(file: HostedFile): Map<NodeId, string> {
+  const saved = file.read()
+  return new Map(saved ? (JSON.parse(text(saved)) as [NodeId, string][]) : [])
 }
 
 export type FenceOptions = {

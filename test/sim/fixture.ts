@@ -39,7 +39,7 @@ export function onSeeds(options: StageOptions, play: (stage: Stage, random: Rand
 export function bounce(stage: Stage, node: NodeId, how: 'kill' | 'losePower'): void {
   const machine = stage.cluster.machine(node)
   machine[how]()
-  stage.world.schedule(20 * MILLISECOND, () => machine.start())
+  stage.world.schedule(20 * MILLISECOND, () => stage.cluster.start(node))
 }
 
 /** The ballot that these records keep, if one of them does. */

@@ -48,8 +48,7 @@ export class HostedFile {
       if (done === undefined || action === undefined) ended('done')
       else
         disk.run([action], (failure) => {
-          if (failure === 'no-space')
-            disk.run([{ kind: 'remove', name }], () => ended('no-space'))
+          if (failure === 'no-space') disk.run([{ kind: 'remove', name }], () => ended('no-space'))
           else if (failure === 'broken') ended('broken')
           else {
             step?.(done)

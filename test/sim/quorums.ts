@@ -1,7 +1,12 @@
 /** Who may vote in which slot, according to what the replicas say, and whether decisions have the votes of enough of them. */
 import type { NodeId } from '../../src/base/ids.ts'
-import type { Ballot, Electorate, LogRecord, SlotNumber } from '../../src/cluster/rabia/index.ts'
-import { tolerated } from '../../src/cluster/rabia/index.ts'
+import type { MembershipSnapshot } from '../../src/cluster/control/members.ts'
+import {
+  type Ballot,
+  type LogRecord,
+  type SlotNumber,
+  tolerated,
+} from '../../src/cluster/rabia/index.ts'
 import { fail } from './property.ts'
 
 export class Quorums {
@@ -11,7 +16,7 @@ export class Quorums {
   readonly #votes = new Map<SlotNumber, Map<string, Set<NodeId>>>()
 
   constructor(founders: readonly NodeId[]) {
-    this.#reigns = [{ epoch: 1, slot: 0, members: founders.toSorted() }]
+    this.#reigns = [{ epoch: 1, slot: 0, voters: founders.toSorted(), name: 'genesis' }]
   }
 
   /** Electorates so far, without the first. */
@@ -20,25 +25,28 @@ export class Quorums {
   }
 
   /** A replica says who votes after this slot. */
-  changed(node: NodeId, slot: SlotNumber, { epoch, members }: Electorate): void {
-    const known = this.#reigns.find((reign) => reign.epoch === epoch)
-    const now = `${members} from slot ${slot} on`
+  changed(node: NodeId, slot: SlotNumber, { epoch, members }: MembershipSnapshot): void {
+    const known = this.#reigns[epoch - 1]
+    const name = `${JSON.stringify(members)} from slot ${slot} on`
     if (known !== undefined) {
-      const before = `${known.members} from slot ${known.slot} on`
-      if (now !== before)
-        fail('single-configuration', `epoch ${epoch} is ${before}, and on ${node} ${now}`)
+      if (known.name !== name)
+        fail('single-configuration', `epoch ${epoch} is ${known.name}, and on ${node} ${name}`)
       return
     }
     const last = this.#reigns.at(-1)!
     if (epoch !== last.epoch + 1 || slot < last.slot)
       fail('single-configuration', `${node} goes to epoch ${epoch} from ${last.epoch}`)
-    this.#reigns.push({ epoch, slot, members })
+    const voters = members.filter(({ role }) => role === 'voter').map(({ id }) => id)
+    const kept = voters.filter((voter) => last.voters.includes(voter)).length
+    if (voters.length + last.voters.length - 2 * kept > 1)
+      fail('single-configuration', `epoch ${epoch} goes from ${last.voters} to ${voters} at once`)
+    this.#reigns.push({ epoch, slot, voters, name })
   }
 
   /** A node says this in a slot. */
   assertMaySay(node: NodeId, epoch: number, slot: SlotNumber): void {
     const reign = this.#at(slot)
-    if (reign.epoch !== epoch || !reign.members.includes(node))
+    if (reign.epoch !== epoch || !reign.voters.includes(node))
       fail('electorate', `${node} votes in slot ${slot} of epoch ${epoch}: ${describe(reign)}`)
   }
 
@@ -54,17 +62,17 @@ export class Quorums {
 
   /** The first replica has applied a slot. */
   decided(slot: SlotNumber, batch: string | undefined): void {
-    const { epoch, members } = this.#at(slot)
+    const { epoch, voters } = this.#at(slot)
     const votes = this.#votes.get(slot) ?? new Map<string, Set<NodeId>>()
     const suffix = batch === undefined ? ' 0' : ` 1 ${batch}`
     const isDecided = [...votes].some(
-      ([kind, voters]) =>
+      ([kind, nodes]) =>
         kind.startsWith(`${epoch}/`) &&
         kind.endsWith(suffix) &&
-        members.filter((member) => voters.has(member)).length > tolerated(members.length),
+        voters.filter((voter) => nodes.has(voter)).length > tolerated(voters.length),
     )
     if (!isDecided)
-      fail('electorate', `slot ${slot} is ${batch} without the votes of enough of ${members}`)
+      fail('electorate', `slot ${slot} is ${batch} without the votes of enough of ${voters}`)
     this.#votes.delete(slot)
   }
 
@@ -75,14 +83,16 @@ export class Quorums {
 
 type Reign = {
   readonly epoch: number
+  /** The last slot before it. */
   readonly slot: SlotNumber
-  readonly members: readonly NodeId[]
+  readonly voters: readonly NodeId[]
+  readonly name: string
 }
 
 function voteOf(epoch: number, { phase, value, batch }: Ballot): string {
   return `${epoch}/${phase} ${value}${batch === undefined ? '' : ` ${batch}`}`
 }
 
-function describe({ epoch, members }: Reign): string {
-  return `epoch ${epoch} is ${members}`
+function describe({ epoch, voters }: Reign): string {
+  return `epoch ${epoch} is ${voters}`
 }

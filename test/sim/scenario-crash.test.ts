@@ -52,7 +52,7 @@ describe.each(STAGES)('with the own %s', (stage) => {
           forgotten = ballot
           play.world.schedule(play.world.random.int(1, 900), () => bounce(play, n1, 'losePower'))
         },
-        started(node, replayed) {
+        started(node, { replayed }) {
           if (node !== n1 || forgotten === undefined) return
           if (sameBallot(ballotIn(replayed.slice(-1)), forgotten)) kept++
           else lost++
@@ -80,7 +80,7 @@ describe.each(STAGES)('with the own %s', (stage) => {
           promised = ballot
           bounce(play, n1, fault.hits % 2 === 0 ? 'kill' : 'losePower')
         },
-        started(node, replayed) {
+        started(node, { replayed }) {
           if (node !== n1 || promised === undefined) return
           expect(replayed.some((record) => sameBallot(ballotIn([record]), promised))).toBe(true)
           kept++

@@ -1,6 +1,7 @@
 /** One seed: a cluster, its clients and its faults, drawn and run; what happened, or what property was violated. */
-import { PropertyViolation } from './checker.ts'
+
 import { drawPlan, type Fault, type Saboteur } from './fault.ts'
+import { PropertyViolation } from './property.ts'
 import { Random } from './random.ts'
 import { Stage } from './stage.ts'
 import { SECOND } from './world.ts'
