@@ -33,7 +33,7 @@ export async function openLocalControl(engine: Engine): Promise<LocalControlStor
   const entries = await readAll(engine, ENTRY_RANGE)
   const history = (await readAll(engine, TRANSITION_RANGE)).map(decodeTransition)
   const state = new ControlState()
-  state.restore(entries.map(decodeEntry), history)
+  state.restore({ entries: entries.map(decodeEntry), history })
   return new LocalControlStore(engine, state)
 }
 
