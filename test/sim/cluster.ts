@@ -11,7 +11,7 @@ import type {
   SlotNumber,
   Snapshot,
 } from '../../src/cluster/rabia/index.ts'
-import type { Hello } from '../../src/cluster/wire/index.ts'
+import { decodeMessage, encodeMessage, type Hello } from '../../src/cluster/wire/index.ts'
 import type { ReplaceStep } from './hosted-file.ts'
 import { Machine } from './machine.ts'
 import { Network } from './network.ts'
@@ -43,7 +43,6 @@ export class Cluster {
     this.#roster = this.founders
     this.network = new Network<Frame>({
       world,
-      describe: (frame) => describe(frame.message),
       deliver: (_, to, frame) => this.#deliver(to as NodeId, frame),
     })
     const wiring = {
@@ -72,7 +71,7 @@ export class Cluster {
 
   /** The process of a running node. */
   process(node: NodeId): RabiaProcess | undefined {
-    return this.machine(node).program as RabiaProcess | undefined
+    return this.#machines.get(node)?.program as RabiaProcess | undefined
   }
 
   /** Starts the node, unless it is not wanted back. */
@@ -147,22 +146,29 @@ export class Cluster {
     const node = machine.name as NodeId
     for (const observer of this.observers) observer.effect?.(node, effect)
     if (machine.state !== 'up') return
-    if (effect.kind === 'send') for (const to of effect.to) this.#send(node, to, effect.message)
-    else this.process(node)?.perform(effect)
+    if (effect.kind === 'send') {
+      const bytes = encodeMessage(effect.message)
+      for (const to of effect.to) this.#send(node, to, bytes)
+    } else this.process(node)?.perform(effect)
   }
 
   /** A frame leaves on a connection that the other node has taken part in making: each has seen who the other is. */
-  #send(node: NodeId, to: NodeId, message: Message): void {
+  #send(node: NodeId, to: NodeId, bytes: Uint8Array): void {
     const fence = this.process(node)?.fence
     const peer = this.process(to)
     if (!peer?.isOpen || !fence?.dials(to)) return
     if (this.#admits(node, peer.fence.hello()))
-      this.network.send(node, to, { hello: fence.hello(), message })
+      this.network.send(node, to, { hello: fence.hello(), bytes })
   }
 
-  #deliver(to: NodeId, { hello, message }: Frame): void {
-    if (this.#admits(to, hello))
-      this.machine(to).input({ kind: 'message', from: hello.node, message })
+  #deliver(to: NodeId, { hello, bytes }: Frame): void {
+    if (!this.#admits(to, hello)) {
+      this.world.trace(`${hello.node}>${to} not admitted`)
+      return
+    }
+    const message = decode(bytes)
+    this.world.trace(`${hello.node}>${to} ${describe(message)}`)
+    this.machine(to).input({ kind: 'message', from: hello.node, message })
   }
 
   /** Whether `node` exchanges messages with who says this; if not, that one hears why. */
@@ -194,7 +200,7 @@ type Configuration = {
   readonly roster: string | undefined
 }
 
-type Frame = { readonly hello: Hello; readonly message: Message }
+type Frame = { readonly hello: Hello; readonly bytes: Uint8Array }
 
 /** What a checker or a scenario wants to see of a cluster, at the moment it happens. */
 export type Observer = {
@@ -221,6 +227,12 @@ export type Observer = {
   executed?(node: NodeId, tag: string): void
   /** On this replica the slot has led to these members. */
   changed?(node: NodeId, slot: SlotNumber, membership: MembershipSnapshot): void
+}
+
+function decode(bytes: Uint8Array): Message {
+  const message = decodeMessage(bytes)
+  if (!message.ok) throw new Error(`a node sends what others refuse: ${message.error.reason}`)
+  return message.value
 }
 
 function describe(message: Message): string {

@@ -184,7 +184,7 @@ export class RabiaProcess implements Program<Input, Effect> {
     this.#machine.after(TICK_US, () => {
       this.#ticks++
       this.#machine.input({ kind: 'tick' })
-      if (this.#ticks % CHORE_TICKS === 0) this.#doChores()
+      if (this.#ticks % CHORE_TICKS === 1) this.#doChores()
       this.#tick()
     })
   }
