@@ -32,6 +32,7 @@ export class Checker implements Observer {
   readonly #deeds = new Map<string, Deeds>()
   readonly #nodes = new Map<NodeId, Deeds>()
   readonly #expected = new Map<NodeId, FaultCode>()
+  readonly #amnesic = new Set<NodeId>()
   /** Starts that were refused as expected. */
   refusals = 0
   /** The highest slot that some node has applied. */
@@ -118,6 +119,7 @@ export class Checker implements Observer {
     deeds.durable.clear()
     const { durableSlot } = deeds
     this.persisted(node, replayed)
+    if (this.#amnesic.has(node)) return
     for (const [name, { slot, content }] of deeds.sent)
       if (slot > restored && deeds.durable.get(name) !== content)
         fail('log-before-send', `${node} sent ${name} ${content}, but its log does not have it`)
@@ -132,6 +134,11 @@ export class Checker implements Observer {
   /** From now on the node is right when it refuses to start with this. */
   expectRefusal(node: NodeId, code: FaultCode): void {
     this.#expected.set(node, code)
+  }
+
+  /** From now on the node's disk may have forgotten what the node has said; it must not say anything else all the same. */
+  expectAmnesia(node: NodeId): void {
+    this.#amnesic.add(node)
   }
 
   refused(node: NodeId, fault: AetherError): void {

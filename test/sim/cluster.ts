@@ -16,6 +16,7 @@ import type { ReplaceStep } from './hosted-file.ts'
 import { Machine } from './machine.ts'
 import { Network } from './network.ts'
 import { RabiaProcess, type Retirement, type Start } from './process.ts'
+import { type RegisterListener, Registers, type Replica } from './register.ts'
 import { MILLISECOND, type World } from './world.ts'
 
 export class Cluster {
@@ -25,16 +26,20 @@ export class Cluster {
   readonly network: Network<Frame>
   readonly observers: Observer[] = []
   readonly limits: Partial<RabiaLimits>
+  readonly newReplica: NewReplica
   readonly #machines = new Map<NodeId, RabiaMachine>()
   /** The nodes that are, are to be or were members and have not been dismissed. */
   #roster: readonly NodeId[]
   /** Of those, who waits to be added. */
   readonly #joining = new Set<NodeId>()
+  /** Whom nodes take for the founders that are told something else. */
+  readonly #rivals = new Map<NodeId, readonly NodeId[]>()
 
   /** `spares` are machines for nodes that join later. */
   constructor(world: World, options: ClusterOptions) {
     this.world = world
     this.limits = options.limits
+    this.newReplica = options.newReplica ?? ((_, founders, on) => new Registers(founders, on))
     const nodes = Array.from(
       { length: options.nodes + options.spares },
       (_, i) => `n${i + 1}` as NodeId,
@@ -74,6 +79,12 @@ export class Cluster {
     return this.#machines.get(node)?.program as RabiaProcess | undefined
   }
 
+  /** Tells a node of other founders: it and they form another cluster, or try to. */
+  mislead(node: NodeId, founders: readonly NodeId[]): void {
+    this.#rivals.set(node, founders)
+    if (!this.#roster.includes(node)) this.#roster = [...this.#roster, node].sort()
+  }
+
   /** Starts the node, unless it is not wanted back. */
   start(node: NodeId): void {
     if (this.#roster.includes(node)) this.machine(node).start()
@@ -98,7 +109,8 @@ export class Cluster {
   configurationOf(node: NodeId): Configuration {
     const contacts = this.#roster.filter((other) => other !== node)
     if (this.#joining.has(node)) return { founders: [], contacts, roster: undefined }
-    return { founders: this.founders, contacts, roster: this.founders.join() }
+    const founders = this.#rivals.get(node) ?? this.founders
+    return { founders, contacts, roster: founders.join() }
   }
 
   /** All of `nodes` run and have applied the same. */
@@ -189,7 +201,11 @@ export type ClusterOptions = {
   readonly nodes: number
   readonly spares: number
   readonly limits: Partial<RabiaLimits>
+  /** What nodes run; registers if absent. */
+  readonly newReplica?: NewReplica
 }
+
+type NewReplica = (node: NodeId, founders: readonly NodeId[], on: RegisterListener) => Replica
 
 export type RabiaMachine = Machine<Input, Effect>
 

@@ -3,17 +3,15 @@ import type { NodeId } from '../../src/base/ids.ts'
 import type { Ballot, Effect, LogRecord } from '../../src/cluster/rabia/index.ts'
 import { File } from '../twin/disk-tree.ts'
 import { logOf } from './machine.ts'
+import type { LinkConditions } from './network.ts'
 import { Random } from './random.ts'
 import { Stage, type StageOptions } from './stage.ts'
 import { MILLISECOND } from './world.ts'
 
-export const [n1, n2, n3, n4, n5] = ['n1', 'n2', 'n3', 'n4', 'n5'] as NodeId[] as [
-  NodeId,
-  NodeId,
-  NodeId,
-  NodeId,
-  NodeId,
-]
+export const [n1, n2, n3, n4, n5, n6, n7] = Array.from(
+  { length: 7 },
+  (_, i) => `n${i + 1}`,
+) as NodeId[] as [NodeId, NodeId, NodeId, NodeId, NodeId, NodeId, NodeId]
 
 const SEEDS = [1, 2]
 
@@ -40,6 +38,23 @@ export function bounce(stage: Stage, node: NodeId, how: 'kill' | 'losePower'): v
   const machine = stage.cluster.machine(node)
   machine[how]()
   stage.world.schedule(20 * MILLISECOND, () => stage.cluster.start(node))
+}
+
+/** Changes the conditions of all links between nodes. */
+export function everyLink(play: Stage, change: Partial<LinkConditions>): void {
+  const { roster, network } = play.cluster
+  for (const from of roster)
+    for (const to of roster) if (from !== to) Object.assign(network.link(from, to), change)
+}
+
+/** Cuts the links from some nodes to others, or mends them. */
+export function cut(
+  play: Stage,
+  from: readonly NodeId[],
+  to: readonly NodeId[],
+  isCut = true,
+): void {
+  for (const a of from) for (const b of to) play.cluster.network.link(a, b).isCut = isCut
 }
 
 /** The ballot that these records keep, if one of them does. */

@@ -28,6 +28,11 @@ export class Operator implements Observer {
     cluster.observers.push(this)
   }
 
+  /** The incarnation that a member is bound to. */
+  incarnationOf(node: NodeId): string | undefined {
+    return this.#current.members.find(({ id }) => id === node)?.incarnation
+  }
+
   /** The latest members that some replica has come to. */
   get members(): readonly NodeId[] {
     return this.#current.members.map(({ id }) => id)
@@ -76,9 +81,13 @@ export class Operator implements Observer {
     const machine = this.#cluster.machine(node)
     machine.replaceDisk()
     machine.start()
-    this.#goals.set(node, { kind: 'replace', node, number: ++this.#goalCount })
-    this.#cluster.world.schedule(REPLACEMENT_US, () => this.#step(node))
+    this.#pursue(node, 'replace', REPLACEMENT_US)
     return true
+  }
+
+  /** Takes a member out whose disk is of no use any more, and adds it as a new one. */
+  replace(node: NodeId): void {
+    this.#pursue(node, 'replace')
   }
 
   #isPursuing(kind: Goal['kind']): boolean {
@@ -99,9 +108,9 @@ export class Operator implements Observer {
     })
   }
 
-  #pursue(node: NodeId, kind: Goal['kind']): void {
+  #pursue(node: NodeId, kind: Goal['kind'], delayUs = 0): void {
     this.#goals.set(node, { kind, node, number: ++this.#goalCount })
-    this.#step(node)
+    this.#cluster.world.schedule(delayUs, () => this.#step(node))
   }
 
   #step(node: NodeId): void {

@@ -19,7 +19,7 @@ import { Fence } from './fence.ts'
 import { HostedFile } from './hosted-file.ts'
 import { HostedLog } from './hosted-log.ts'
 import type { Program } from './machine.ts'
-import { encodeChange, Registers } from './register.ts'
+import type { Replica } from './register.ts'
 import { sealSnapshot, unsealSnapshot } from './snapshot-format.ts'
 import { MILLISECOND } from './world.ts'
 
@@ -28,7 +28,7 @@ export class RabiaProcess implements Program<Input, Effect> {
   readonly node: NodeId
   /** Names the log, and with it the disk. */
   readonly incarnation: string
-  readonly registers: Registers
+  readonly registers: Replica
   readonly fence: Fence
   readonly #cluster: Cluster
   readonly #machine: RabiaMachine
@@ -51,7 +51,7 @@ export class RabiaProcess implements Program<Input, Effect> {
     this.#cluster = cluster
     this.#machine = machine
     const { founders, contacts, roster } = cluster.configurationOf(self)
-    this.registers = new Registers(founders, {
+    this.registers = cluster.newReplica(self, founders, {
       executed: (tag) => this.#tell((observer) => observer.executed?.(self, tag)),
       changed: (slot, membership) =>
         this.#tell((observer) => observer.changed?.(self, slot, membership)),
@@ -213,7 +213,7 @@ export class RabiaProcess implements Program<Input, Effect> {
   /** Asks again and again with one number, so that it happens once. */
   #submit(change: MembershipChange, name: string): void {
     const client = `${this.node} ${this.incarnation} ${this.#machine.life} ${name}`
-    const request = { client, seq: 1, command: encodeChange(client, change) }
+    const request = { client, seq: 1, command: this.registers.encodeChange(client, change) }
     this.#machine.input({ kind: 'request', request })
   }
 

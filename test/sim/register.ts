@@ -1,6 +1,7 @@
 /** What simulated clients work on: named registers, as a replicated state machine and as its sequential model. */
 import type { NodeId } from '../../src/base/ids.ts'
 import {
+  type Member,
   Membership,
   type MembershipChange,
   type MembershipSnapshot,
@@ -41,17 +42,24 @@ export function encodeChange(tag: string, change: MembershipChange): string {
 
 export const DONE = 'done'
 
+/** A state machine that a simulated node may run. */
+export interface Replica extends StateMachine {
+  readonly membership: Membership
+  /** What a register holds. */
+  read(key: string): string
+  /** The change of members as a command; `tag` is different for every one. */
+  encodeChange(tag: string, change: MembershipChange): string
+}
+
 /** One replica of all registers, and of who is a member. */
-export class Registers implements StateMachine {
+export class Registers implements Replica {
   readonly values = new Map<string, string>()
   readonly membership: Membership
   readonly #on: RegisterListener
 
   /** Without `founders` it has no state until it is restored. */
   constructor(founders: readonly NodeId[], on: RegisterListener) {
-    this.membership = new Membership(
-      founders.map((id) => ({ id, incarnation: undefined, address: id, role: 'voter' })),
-    )
+    this.membership = new Membership(rosterOf(founders))
     this.#on = on
   }
 
@@ -66,6 +74,10 @@ export class Registers implements StateMachine {
 
   read(key: string): string {
     return this.values.get(key) ?? UNWRITTEN
+  }
+
+  encodeChange(tag: string, change: MembershipChange): string {
+    return encodeChange(tag, change)
   }
 
   electorate(): Electorate {
@@ -97,6 +109,11 @@ export type RegisterListener = {
   executed(tag: string): void
   /** The slot has led to these members. */
   changed(slot: SlotNumber, membership: MembershipSnapshot): void
+}
+
+/** Founders that are not bound to a disk yet; an address here is the name of the machine. */
+export function rosterOf(founders: readonly NodeId[]): readonly Member[] {
+  return founders.map((id) => ({ id, incarnation: undefined, address: id, role: 'voter' }))
 }
 
 type Command = { readonly tag: string } & (

@@ -3,7 +3,7 @@ import type { NodeId } from '../../src/base/ids.ts'
 import type { RabiaLimits } from '../../src/cluster/rabia/index.ts'
 import { LIMITS } from '../../src/cluster/rabia/options.ts'
 import { Checker } from './checker.ts'
-import { Cluster } from './cluster.ts'
+import { Cluster, type ClusterOptions } from './cluster.ts'
 import { Saboteur } from './fault.ts'
 import { checkLinearizability } from './linearizability.ts'
 import { Operator } from './operator.ts'
@@ -19,6 +19,7 @@ export type StageOptions = {
   readonly spares?: number
   readonly limits?: Partial<RabiaLimits>
   readonly workload?: Partial<WorkloadOptions>
+  readonly newReplica?: ClusterOptions['newReplica']
   readonly watch?: (line: string) => void
 }
 
@@ -37,10 +38,15 @@ export class Stage {
   readonly workload: Workload
 
   constructor(random: Random, options: StageOptions) {
-    const { nodes, spares = 0, workload, watch } = options
+    const { nodes, spares = 0, newReplica, workload, watch } = options
     const limits = { ...SMALL_LIMITS, ...options.limits }
     this.world = new World(random, watch)
-    this.cluster = new Cluster(this.world, { nodes, spares, limits })
+    this.cluster = new Cluster(this.world, {
+      nodes,
+      spares,
+      limits,
+      ...(newReplica && { newReplica }),
+    })
     this.checker = new Checker(this.cluster, { ...LIMITS, ...limits })
     this.operator = new Operator(this.cluster)
     this.saboteur = new Saboteur(this.cluster, this.operator)
