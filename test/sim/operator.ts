@@ -133,6 +133,8 @@ export class Operator implements Observer {
     const applicant = asked?.fence.applicant(node)
     if (asked === undefined || applicant === undefined) return
     const { incarnation, address } = applicant
+    // A node that asked before its disk was replaced is remembered for a while.
+    if (incarnation !== this.#cluster.process(node)?.incarnation) return
     const { epoch } = asked.registers.membership
     this.#submit(goal, asked, { kind: 'add', epoch, node, incarnation, address })
   }

@@ -6,6 +6,7 @@ import {
   decodeRecord,
   type Effect,
   encodeRecord,
+  genesis,
   type Input,
   type LogRecord,
   quorum,
@@ -77,7 +78,8 @@ export class RabiaProcess implements Program<Input, Effect> {
     for (const file of [this.#snapshot, pins])
       file.open((outcome) => (outcome === 'done' ? this.#opened() : this.#stop('disk-failed')))
     this.#tell((observer) => observer.booted?.(self, this.incarnation))
-    if (restored) this.#recover({ kind: 'restore', snapshot: restored })
+    const first = restored ?? (founders.length > 0 ? genesis(this.registers) : undefined)
+    if (first) this.#recover({ kind: 'restore', snapshot: first })
     for (const record of replayed) this.#recover({ kind: 'replay', record })
     this.#start = { restored: restored?.slot, replayed }
   }

@@ -27,7 +27,7 @@ export type StageOptions = {
 const HEALING_US = 30 * SECOND
 
 /** Small, so that logs are compacted and nodes that were away catch up by snapshot. */
-const SMALL_LIMITS = { decisions: 4800 }
+const SMALL_LIMITS = { decisions: 48 }
 
 export class Stage {
   readonly world: World
