@@ -116,6 +116,7 @@ export class Checker implements Observer {
 
   started(node: NodeId, { restored = 0, replayed }: Start): void {
     const deeds = this.#nodes.get(node)!
+    deeds.savedSlot = restored
     deeds.durable.clear()
     const { durableSlot } = deeds
     this.persisted(node, replayed)
@@ -197,10 +198,9 @@ export class Checker implements Observer {
 
   #restored(node: NodeId, { slot, digest }: Extract<Effect, { kind: 'restored' }>): void {
     const deeds = this.#nodes.get(node)!
-    if (deeds.applied !== undefined) {
-      if (slot < deeds.applied) fail('no-regress', `${node} goes from ${deeds.applied} to ${slot}`)
-      this.adoptions++
-    }
+    if (slot < (deeds.applied ?? 0))
+      fail('no-regress', `${node} goes from ${deeds.applied} to ${slot}`)
+    if (this.#cluster.process(node) !== undefined) this.adoptions++
     const known = this.#decided.get(slot)
     if (slot > 0 && known?.digest !== digest)
       fail('prefix-digest', `${node} takes over another state than others had after slot ${slot}`)

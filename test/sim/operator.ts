@@ -2,7 +2,7 @@
 import type { NodeId } from '../../src/base/ids.ts'
 import type { MembershipChange, MembershipSnapshot } from '../../src/cluster/control/members.ts'
 import { VOTERS_MAX } from '../../src/cluster/control/members.ts'
-import { decodeSnapshot, type SlotNumber } from '../../src/cluster/rabia/index.ts'
+import { decodeSnapshot, quorum, type SlotNumber } from '../../src/cluster/rabia/index.ts'
 import type { Cluster, Observer } from './cluster.ts'
 import { pinsOf } from './fence.ts'
 import { HostedFile } from './hosted-file.ts'
@@ -159,7 +159,7 @@ export class Operator implements Observer {
     const known = this.voters.filter(
       (voter) => (this.#cluster.process(voter)?.registers.membership.epoch ?? 0) >= this.epoch,
     )
-    return known.length === this.voters.length
+    return known.length >= quorum(this.voters.length)
   }
 
   /** Unless it was added again in the meantime. */

@@ -66,7 +66,7 @@ test('23: a node that is to join takes part in nothing before it is added', () =
     const { epoch, slot } = play.cluster.process(n2)?.status() ?? {}
     expect({ epoch, slot }).toEqual({ epoch: 0, slot: 0 })
     expect(play.cluster.process(n1)?.fence.refusals).toBeGreaterThan(10)
-    expect(appliedBy(play, [n1])).toBeGreaterThan(20)
+    expect(appliedBy(play, [n1])).toBeGreaterThan(10)
     play.operator.join(n2)
     settle(play)
     expect(play.operator.voters).toEqual([n1, n2])
