@@ -3,6 +3,7 @@ import type { NodeId } from '../../src/base/ids.ts'
 import type { Cluster, Observer } from './cluster.ts'
 import { FAIR, type LinkConditions } from './network.ts'
 import type { Operator } from './operator.ts'
+import type { Retirement } from './process.ts'
 import { Random } from './random.ts'
 import { MILLISECOND, SECOND } from './world.ts'
 
@@ -73,8 +74,9 @@ export class Saboteur implements Observer {
     this.#cluster.world.schedule(SECOND, () => this.#cluster.start(node))
   }
 
-  /** As the supervisor does that knows no better; another node may still need what this one knows. */
-  retired(node: NodeId): void {
+  /** A supervisor starts the node again, since others may still need what it knows; but not one that nobody may believe. */
+  retired(node: NodeId, reason: Retirement): void {
+    if (reason === 'rolled-back') return
     this.#cluster.world.schedule(SECOND, () => this.#cluster.start(node))
   }
 
