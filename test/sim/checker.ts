@@ -227,10 +227,13 @@ export class Checker implements Observer {
     const { savedSlot } = this.#nodes.get(node)!
     if (savedSlot === undefined || savedSlot < below - 1)
       fail('compaction', `${node} trims below ${below}, its durable snapshot is of ${savedSlot}`)
-    const { members } = this.#cluster.process(node)!.registers.electorate()
-    const level = members.filter(
-      (member) => (this.#nodes.get(member)?.appliedMax ?? 0) >= below - 1,
-    )
+    const { membership } = this.#cluster.process(node)!.registers
+    const { members } = membership.electorate
+    const level = members.filter((member) => {
+      const { incarnation } = membership.find(member)!
+      const deeds = this.#deeds.get(`${member} ${incarnation}`) ?? this.#nodes.get(member)
+      return (deeds?.appliedMax ?? 0) >= below - 1
+    })
     if (level.length < quorum(members.length))
       fail('compaction', `${node} trims below ${below}, which of ${members} only ${level} have`)
   }

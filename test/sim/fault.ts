@@ -19,15 +19,18 @@ export type FaultKind = keyof typeof KINDS
 
 /** Faults in a plan. Some change nothing, a kill of what is down for instance, so there are more than a history must have. */
 const PLAN_FAULTS = 36
+const LONELY_PLAN_FAULTS = 48
 const FIRST_FAULT_US = SECOND
 const LAST_FAULT_US = 50 * SECOND
 
 /** The plan of a seed. Each fault is drawn on its own, so that leaving some out does not change the others. */
-export function drawPlan(random: Random, nodes: number): readonly Fault[] {
-  const kinds = (Object.keys(KINDS) as FaultKind[]).filter(
-    (kind) => nodes > 1 || NEEDS_NO_PEER.has(kind),
-  )
-  return Array.from({ length: PLAN_FAULTS }, (_, i) => {
+export function drawPlan(random: Random, founders: number, spares: number): readonly Fault[] {
+  const all = Object.keys(KINDS) as FaultKind[]
+  const lonely = all.filter((kind) => NEEDS_NO_PEER.has(kind))
+  // One that is alone most of the time has no links that could fail.
+  const kinds = founders > 1 ? all : spares > 0 ? [...lonely, ...lonely, ...all] : lonely
+  const count = founders > 1 ? PLAN_FAULTS : LONELY_PLAN_FAULTS
+  return Array.from({ length: count }, (_, i) => {
     const own = random.split(`fault ${i}`)
     return {
       kind: own.pick(kinds),
@@ -223,6 +226,8 @@ const NEEDS_NO_PEER: ReadonlySet<FaultKind> = new Set<FaultKind>([
   'slow-disk',
   'full-disk',
   'disk-fails',
+  'node-added',
+  'node-removed',
 ])
 
 type Link = readonly [from: NodeId, to: NodeId]
