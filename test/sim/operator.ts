@@ -88,8 +88,10 @@ export class Operator implements Observer {
   /** From now on members that nobody else can help are replaced. */
   watch(): void {
     this.#cluster.world.schedule(WATCH_US, () => {
-      for (const node of this.members)
-        if (!this.#goals.has(node) && this.#isStranded(node)) this.replace(node)
+      for (const node of this.members) {
+        const isLeaving = (this.#goals.get(node)?.kind ?? 'join') !== 'join'
+        if (!isLeaving && this.#isStranded(node)) this.replace(node)
+      }
       this.watch()
     })
   }
