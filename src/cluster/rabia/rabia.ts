@@ -213,8 +213,6 @@ export class Rabia {
   #receive(from: NodeId, message: Message): void {
     switch (message.kind) {
       case 'ballots':
-        this.#peers.hear(from, message)
-        this.#peers.hasReached(from, message.slot - 1)
         this.#receiveBallots(from, message)
         break
       case 'forward':
@@ -260,8 +258,12 @@ export class Rabia {
   }
 
   #receiveBallots(from: NodeId, message: Ballots): void {
+    const { slot, history, electorate } = this.#ledger
+    // Epochs only grow: nobody has said that in this slot or a later one.
+    if (message.slot >= slot && message.epoch < electorate.epoch) return
+    this.#peers.hear(from, message)
+    this.#peers.hasReached(from, message.slot - 1)
     if (message.batch) this.#sequencer.learn(message.batch)
-    const { slot, history } = this.#ledger
     if (message.slot < history.end) {
       if (this.#sequencer.needsHelp(message)) this.#transfer.answer(from, message.slot)
       this.#sequencer.propose()
