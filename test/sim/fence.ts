@@ -25,6 +25,11 @@ export class Fence {
     this.#pins = pinsOf(options.file)
   }
 
+  /** The incarnations it holds others to that are not bound. */
+  get pins(): ReadonlyMap<NodeId, string> {
+    return this.#pins
+  }
+
   /** What this node says when it connects. */
   hello(): Hello {
     const { self, incarnation, roster } = this.#options
