@@ -108,9 +108,9 @@ export class Operator implements Observer {
     if (epoch === 0 || process?.incarnation !== this.incarnationOf(node)) return false
     const pins = process?.fence.pins
     return !members.some(({ id, incarnation = pins?.get(id) }) => {
+      if (id === node) return this.members.length === 1
       if (incarnation === undefined) return this.members.includes(id)
-      const isAlone = this.members.length === 1
-      return this.incarnationOf(id) === incarnation && (id !== node || isAlone)
+      return this.incarnationOf(id) === incarnation
     })
   }
 
