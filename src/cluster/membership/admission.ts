@@ -7,8 +7,8 @@
  * 3. Whoever has never been a member waits to be added; whoever was one and is none any more hears so.
  */
 import type { NodeId } from '../../base/ids.ts'
+import type { MembershipSnapshot } from '../control/index.ts'
 import type { Admission, Hello, RefusalReason } from '../wire/index.ts'
-import type { CommittedMembers } from './view.ts'
 
 /** What this node makes of a peer that has proved to know the secret. */
 export function admission(hello: Hello, own: OwnView): Verdict {
@@ -42,7 +42,7 @@ export function admission(hello: Hello, own: OwnView): Verdict {
 export function isFinal(
   reason: RefusalReason,
   peerEpoch: number,
-  own: { readonly self: NodeId; readonly committed: CommittedMembers },
+  own: { readonly self: NodeId; readonly committed: MembershipSnapshot },
 ): boolean {
   const { epoch } = own.committed
   if (epoch === 0 || peerEpoch < epoch) return false
@@ -55,7 +55,7 @@ export type OwnView = {
   /** Of the roster that this node has formed a cluster with; undefined when it has joined one. */
   readonly roster: string | undefined
   /** At epoch 0 the node waits to be added and knows no member. */
-  readonly committed: CommittedMembers
+  readonly committed: MembershipSnapshot
   /** Incarnations of founders that are not bound, as they were first met. */
   readonly pins: ReadonlyMap<NodeId, string>
   /** Whom a node asks that knows no member. */
