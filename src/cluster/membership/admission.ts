@@ -39,13 +39,8 @@ export function admission(hello: Hello, own: OwnView): Verdict {
  * Whether a refusal by a peer at `peerEpoch` means that this node can never take part again as it is. A peer that has
  * applied less than this node may be wrong about it; a node that knows no member yet has nothing to lose by waiting.
  */
-export function isFinal(
-  reason: RefusalReason,
-  peerEpoch: number,
-  own: { readonly self: NodeId; readonly committed: MembershipSnapshot },
-): boolean {
-  const { epoch } = own.committed
-  if (epoch === 0 || peerEpoch < epoch) return false
+export function isFinal(reason: RefusalReason, peerEpoch: number, ownEpoch: number): boolean {
+  if (ownEpoch === 0 || peerEpoch < ownEpoch) return false
   return reason === 'other-incarnation' || reason === 'removed'
 }
 
