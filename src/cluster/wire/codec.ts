@@ -1,15 +1,24 @@
 import { Packr } from 'msgpackr'
-import type { NodeId } from '../../base/ids.ts'
+import { isDigest, type NodeId } from '../../base/ids.ts'
 import { KEY_BYTES_MAX } from '../../base/port.ts'
 import { err, ok, type Result } from '../../base/result.ts'
-import type { Ballot, Batch, BatchId, Message, Request } from '../rabia/index.ts'
 import {
+  type Ballot,
+  type Batch,
+  type BatchId,
+  CHUNK_BYTES_MAX,
+  type Message,
+  type Request,
+} from '../rabia/index.ts'
+import {
+  blob,
   choice,
   type Field,
   flag,
   list,
   MalformedError,
   maybe,
+  plain,
   record,
   whole,
   word,
@@ -38,8 +47,11 @@ export function decodeMessage(bytes: Uint8Array): Result<Message, Malformed> {
   }
 }
 
-/** Lists, numbers, texts, booleans, null and bytes only: no maps, no extensions. */
-const packr = new Packr({ useRecords: false })
+/**
+ * Lists, numbers, texts, booleans, null and bytes are all that is used of msgpack. Bytes are copied out, since a replica
+ * that gathers a snapshot would otherwise keep the frames they came in.
+ */
+const packr = new Packr({ useRecords: false, copyBuffers: true })
 
 /** Node ids are shorter; so are the names that a replica makes of one, its boot and a count. */
 const NAME_UNITS_MAX = 512
@@ -49,6 +61,7 @@ const epoch = whole(0)
 const name = word<string>(1, NAME_UNITS_MAX)
 const node = word<NodeId>(1, NAME_UNITS_MAX)
 
+const digest = plain<string>('digest', (packed) => typeof packed === 'string' && isDigest(packed))
 const batchId = word<BatchId>(1, NAME_UNITS_MAX)
 
 const request = record<Request>({
@@ -97,9 +110,21 @@ const FIELDS: { readonly [K in Message['kind']]: Field<Parts<K>> } = {
   ),
   forward: record<Parts<'forward'>>({ batch }),
   fetch: record<Parts<'fetch'>>({ slot }),
-  trimmed: record<Parts<'trimmed'>>({ floor: slot }),
+  offer: record<Parts<'offer'>>({ slot, sizeBytes: whole(0), sha256: digest }),
+  'snapshot-fetch': record<Parts<'snapshot-fetch'>>({ slot, sha256: digest, offset: whole(0) }),
+  'snapshot-chunk': record<Parts<'snapshot-chunk'>>({
+    slot,
+    sha256: digest,
+    offset: whole(0),
+    bytes: blob(CHUNK_BYTES_MAX),
+  }),
   'mark-query': record<Parts<'mark-query'>>({ round: name }),
   mark: record<Parts<'mark'>>({ round: name, slot }),
+  recall: record<Parts<'recall'>>({ boot: name }),
+  witness: record<Parts<'witness'>>(
+    { boot: name, slot, ballot: maybe(ballot, undefined) },
+    ({ slot, ballot }) => (slot === 0) === (ballot === undefined),
+  ),
 }
 
 function isKind(kind: unknown): kind is Message['kind'] {

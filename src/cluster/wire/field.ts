@@ -49,7 +49,7 @@ export function choice<T extends string | number>(values: readonly T[]): Field<T
   return plain(values.join(' or '), (packed) => values.includes(packed as T))
 }
 
-/** At most `bytesMax` bytes; unpacked ones are a view. */
+/** At most `bytesMax` bytes. */
 export function blob(bytesMax: number): Field<Uint8Array> {
   return plain('bytes', (packed) => packed instanceof Uint8Array && packed.length <= bytesMax)
 }
