@@ -1,7 +1,7 @@
 import { createServer } from 'node:net'
 import { relative } from 'node:path'
 import { err, ok, type Result } from '../base/result.ts'
-import { badUsage, type Failure, refused } from './failure.ts'
+import { type Failure, refused } from './failure.ts'
 import type { Surroundings } from './session.ts'
 import { openTrial, type Trial, type TrialNode } from './trial.ts'
 import { type End, TrialProcess } from './trial-node.ts'
@@ -128,7 +128,6 @@ function welcome(
 /** A port that is taken is said before anything is started, and once. */
 async function refusePorts({ nodes, plan }: Trial): Promise<Failure | undefined> {
   const ports = nodes.flatMap(({ httpPort, clusterPort }) => [httpPort, clusterPort])
-  if (ports.some((port) => port > PORT_MAX)) return badUsage(`there is no port above ${PORT_MAX}`)
   for (const port of ports) {
     const reason = await portRefusal(port)
     if (reason === undefined) continue
@@ -140,8 +139,6 @@ async function refusePorts({ nodes, plan }: Trial): Promise<Failure | undefined>
   }
   return undefined
 }
-
-const PORT_MAX = 65_535
 
 function portRefusal(port: number): Promise<string | undefined> {
   return new Promise((resolve) => {

@@ -161,7 +161,7 @@ export class Server {
     return body.readError === undefined ? settled : err(fileFailure(upload.file, body.readError))
   }
 
-  /** Asks the server's own interface for the JSON document at `path`. Only a GET is retried. */
+  /** Asks the server's own interface at `path`; gives its JSON, undefined if it is none. Only a GET is retried. */
   async ask(
     method: 'GET' | 'POST' | 'DELETE',
     path: string,
@@ -173,8 +173,7 @@ export class Server {
       const answer = await this.#client(url, { method, ...body, followRedirect: false })
       return ok(JSON.parse(answer.body))
     } catch (error) {
-      if (error instanceof SyntaxError)
-        return err({ kind: 'refused', message: `${url} is no JSON` })
+      if (error instanceof SyntaxError) return ok(undefined)
       return err(this.#failure(error))
     }
   }

@@ -25,10 +25,13 @@ export type Plan = { readonly nodes: number; readonly port: number }
 
 /** Finds the trial in `directory`, or makes it there; what is missing of it is made again. */
 export function openTrial(directory: string, wanted: Partial<Plan>): Result<Trial, Failure> {
+  if (lastPortOf({ ...DEFAULTS, ...wanted }) > PORT_MAX) {
+    return err(badUsage(`there are no ports above ${PORT_MAX}`, 'Choose a lower --port.'))
+  }
   try {
     const plan = existsSync(join(directory, PLAN))
       ? readPlan(directory, wanted)
-      : makePlan(directory, { nodes: wanted.nodes ?? 3, port: wanted.port ?? 8080 })
+      : makePlan(directory, { ...DEFAULTS, ...wanted })
     if (!plan.ok) return plan
     const nodes = nodesOf(resolve(directory), plan.value)
     writeMissing(join(directory, SECRET), `${randomBytes(SECRET_BYTES).toString('hex')}\n`)
@@ -38,6 +41,10 @@ export function openTrial(directory: string, wanted: Partial<Plan>): Result<Tria
     return err(fileFailure(directory, error))
   }
 }
+
+const DEFAULTS: Plan = { nodes: 3, port: 8080 }
+
+const PORT_MAX = 65_535
 
 /** Where the ports of node to node begin, above those of HTTP: 8090 beside 8080. */
 const CLUSTER_PORT_OFFSET = 10
@@ -51,20 +58,30 @@ const SECRET_BYTES = 32
 
 function readPlan(directory: string, wanted: Partial<Plan>): Result<Plan, Failure> {
   const path = join(directory, PLAN)
-  const { format, nodes, port } = JSON.parse(readFileSync(path, 'utf8')) as Plan & {
-    format: number
+  const plan = parsePlan(readFileSync(path, 'utf8'))
+  if (plan === undefined) {
+    return err(
+      refused(`${path} is no plan of this version`, 'Choose another directory with --data.'),
+    )
   }
-  if (format !== PLAN_FORMAT) {
-    return err(refused(`${path} is of another version of aether`, 'Choose another --data.'))
-  }
+  const { nodes, port } = plan
   const isSame = (wanted.nodes ?? nodes) === nodes && (wanted.port ?? port) === port
-  if (isSame) return ok({ nodes, port })
+  if (isSame) return ok(plan)
   return err(
     badUsage(
       `${directory} holds a cluster of ${nodes} nodes on the ports from ${port}, which it keeps`,
       'Leave out --nodes and --port to start that one, or choose another directory with --data.',
     ),
   )
+}
+
+function parsePlan(text: string): Plan | undefined {
+  try {
+    const { format, nodes, port } = JSON.parse(text) as { readonly format: number } & Plan
+    return format === PLAN_FORMAT ? { nodes, port } : undefined
+  } catch {
+    return undefined
+  }
 }
 
 function makePlan(directory: string, plan: Plan): Result<Plan, Failure> {
@@ -82,6 +99,10 @@ function makePlan(directory: string, plan: Plan): Result<Plan, Failure> {
   const text = JSON.stringify({ format: PLAN_FORMAT, ...plan })
   writeFileSync(join(directory, PLAN), `${text}\n`, { flag: 'wx' })
   return ok(plan)
+}
+
+function lastPortOf({ nodes, port }: Plan): number {
+  return port + CLUSTER_PORT_OFFSET + nodes - 1
 }
 
 function nodesOf(directory: string, { nodes, port }: Plan): readonly TrialNode[] {
