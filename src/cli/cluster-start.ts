@@ -2,6 +2,7 @@ import { createServer } from 'node:net'
 import { relative } from 'node:path'
 import { err, ok, type Result } from '../base/result.ts'
 import { type Failure, refused } from './failure.ts'
+import { readableLine } from './log-line.ts'
 import type { Surroundings } from './session.ts'
 import { openTrial, type Trial, type TrialNode } from './trial.ts'
 import { type End, TrialProcess } from './trial-node.ts'
@@ -41,7 +42,7 @@ class TrialRun {
     const { env, stderr } = surroundings
     this.#processes = nodes.map((node, at) => {
       const label = labelOf(node, at, stderr.isTTY === true && !env['NO_COLOR'])
-      return new TrialProcess(node, env, (line) => stderr.write(`${label} ${line}\n`))
+      return new TrialProcess(node, env, (line) => stderr.write(`${label} ${readableLine(line)}\n`))
     })
   }
 

@@ -32,7 +32,7 @@ describe('a trial of three nodes', () => {
 
   test('has lines of all nodes, each with its name and without colour', () => {
     const lines = trial.stderr().trimEnd().split('\n')
-    expect(lines.filter((line) => !/^n[123] \| \{/.test(line))).toEqual([])
+    expect(lines.filter((line) => !/^n[123] \| \d\d:\d\d:\d\d /.test(line))).toEqual([])
     expect(new Set(lines.map((line) => line.slice(0, 2))).size).toBe(3)
   })
 
