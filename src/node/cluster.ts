@@ -3,9 +3,11 @@ import type { Logger } from 'pino'
 import { AetherError } from '../base/fault.ts'
 import type { NodeId } from '../base/ids.ts'
 import type { BlobStore, ControlStore, DistributedMap } from '../base/port.ts'
+import { err } from '../base/result.ts'
 import { openLocalControl } from '../cluster/control/local.driver.ts'
 import { chunksOf, createBlobStore } from '../cluster/dht/blob-store.driver.ts'
 import { openReplicatedMap, type ReplicatedMap } from '../cluster/dht/map.driver.ts'
+import type { ClusterAdmin } from '../cluster/membership/index.ts'
 import { localDisk } from '../storage/disk.ts'
 import { BlobCache, type ChunkStore } from '../storage/index.ts'
 import { openLevelStore } from '../storage/level.disk.ts'
@@ -17,6 +19,7 @@ export type Cluster = {
   readonly map: DistributedMap
   readonly blobs: BlobStore
   readonly control: ControlStore
+  readonly members: ClusterAdmin
   /** Resolves with the reason when the disk has failed: nothing is written any more, and the node has to stop. */
   readonly failed: Promise<unknown>
   close(): Promise<void>
@@ -27,6 +30,20 @@ const SELF = 'node-1' as NodeId
 
 /** The space of the blobs' manifests. */
 const BLOBS = 'blobs'
+
+const onlyMember: ClusterAdmin = {
+  status: () => ({
+    cluster: 'aether',
+    self: SELF,
+    epoch: 1,
+    slot: 0,
+    hasQuorum: true,
+    members: [{ id: SELF, address: '', role: 'voter', isConnected: true, behindSlots: 0 }],
+    waiting: [],
+  }),
+  add: async () => err({ kind: 'not-waiting', waiting: [] }),
+  remove: async () => err({ kind: 'last-voter' }),
+}
 
 /** Opens the data directory and what lives in it. Rejects with an AetherError when it cannot be used. */
 export async function openCluster(config: Config, logger: Logger): Promise<Cluster> {
@@ -44,6 +61,7 @@ export async function openCluster(config: Config, logger: Logger): Promise<Clust
       map,
       blobs,
       control,
+      members: onlyMember,
       failed: Promise.race([storage.failed, map.failed, control.failed, damage.promise]),
       async close() {
         await control.close()

@@ -9,6 +9,7 @@ import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { Logger } from 'pino'
 import type { Exchange, HttpHandler, Problem } from '../slice/index.ts'
+import { CHALLENGE } from './api-refusal.ts'
 import type { Authenticator } from './auth.ts'
 import { connectionLimit } from './connection-limit.ts'
 import type { Guard } from './guard.ts'
@@ -250,9 +251,6 @@ const TOKEN_NEEDED: Problem = {
 
 /** Load balancers and orchestrators ask here, and have no token. */
 const PROBES = '/health/'
-
-/** RFC 7617; Maven sends its credentials only after it has been asked for them. */
-const CHALLENGE = { 'WWW-Authenticate': 'Basic realm="aether", charset="UTF-8"' }
 
 const INTERNAL_ERROR: Problem = {
   status: 500,

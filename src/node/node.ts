@@ -8,6 +8,7 @@ import type { Logger } from 'pino'
 import { AetherError } from '../base/fault.ts'
 import type { RequestId } from '../base/ids.ts'
 import type { SliceContext } from '../slice/index.ts'
+import { API_MOUNT, apiHandler } from './api.ts'
 import { Authenticator, type FreshToken, openTokens } from './auth.ts'
 import { type Cluster, openCluster } from './cluster.ts'
 import type { Config } from './config.ts'
@@ -62,6 +63,10 @@ async function openOn(cluster: Cluster, options: NodeOptions): Promise<AetherNod
   const metrics = new NodeMetrics(VERSION)
   const { tokens, fresh } = await openTokens(cluster.control, newRequestId)
   let slice: HostedSlice | undefined
+  const notReady = () => {
+    if (http.isDraining) return 'the node is stopping'
+    return slice?.state === 'ACTIVE' ? undefined : 'artifact-repo is not active'
+  }
   const http = new HttpServer({
     guard: new Guard(config.host, config.hosts),
     authenticator: new Authenticator(tokens, anonymousAccess(config)),
@@ -71,13 +76,19 @@ async function openOn(cluster: Cluster, options: NodeOptions): Promise<AetherNod
     tls: tlsOf(config),
     fallback: operationListener({
       metrics,
-      version: VERSION,
-      notReady: () => {
-        if (http.isDraining) return 'the node is stopping'
-        return slice?.state === 'ACTIVE' ? undefined : 'artifact-repo is not active'
-      },
+      notReady,
     }),
   })
+  http.mount(
+    API_MOUNT,
+    apiHandler({
+      version: VERSION,
+      isReady: () => notReady() === undefined,
+      control: cluster.control,
+      members: cluster.members,
+      newRequestId,
+    }),
+  )
   const contextOf = (identity: SliceContext['identity']): SliceContext => ({
     identity,
     configuration: { repositories: config.repositories, uploadBytesMax: config.uploadBytesMax },

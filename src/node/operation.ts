@@ -6,7 +6,6 @@ import type { NodeMetrics } from './metrics.ts'
 
 export type OperationParts = {
   readonly metrics: NodeMetrics
-  readonly version: string
   /** Why the node cannot serve now; undefined when it can. */
   readonly notReady: () => string | undefined
 }
@@ -26,9 +25,6 @@ export function operationListener(parts: OperationParts): RequestListener {
     const { contentType, body } = await parts.metrics.text()
     return context.body(body, 200, { 'Content-Type': contentType })
   })
-  app.get('/api/v1/status', (context) =>
-    context.json({ version: parts.version, ready: parts.notReady() === undefined }),
-  )
   app.notFound((context) =>
     context.body(
       JSON.stringify({
@@ -36,7 +32,7 @@ export function operationListener(parts: OperationParts): RequestListener {
         status: 404,
         title: 'Not found',
         detail:
-          'There are /repository/<name>/…, /api/v1/status, /health/live, /health/ready and /metrics.',
+          'There are /repository/<name>/…, /api/v1/…, /health/live, /health/ready and /metrics.',
       }),
       404,
       { 'Content-Type': 'application/problem+json' },
