@@ -10,6 +10,8 @@ export type Contender = {
   /** The script that writes to it. */
   readonly script: 'control-put' | 'etcd-put'
   readonly members: readonly Member[]
+  /** Headers that every request needs. */
+  readonly headers: Readonly<Record<string, string>>
   /** The member that orders all writes, if there is such a one. */
   leader(): Promise<Member | undefined>
   /** Writes one value through `member`; resolves with whether it was committed. */
@@ -39,10 +41,13 @@ export async function startAetherCluster(
   const nodes = NAMES.map((name) => cluster.node(name))
   await Promise.all(nodes.map((node) => node.start()))
   await Promise.all(nodes.map((node) => node.ready()))
+  await cluster.authorize()
+  const headers = cluster.credentials
   const url = (member: Member, key: string) => `${member.origin}/api/v1/control/user/bench/${key}`
   return {
     name: 'aether',
     script: 'control-put',
+    headers,
     members: nodes.map((node) => ({
       origin: node.origin,
       pid: () => node.pid,
@@ -56,13 +61,14 @@ export async function startAetherCluster(
     async put(member, key, value, connection) {
       const { status } = await sendRequest(url(member, key), {
         ...connection,
+        headers,
         method: 'PUT',
         body: value,
       })
       return status >= 200 && status < 300
     },
     async get(member, key) {
-      const { status, body } = await sendRequest(url(member, key))
+      const { status, body } = await sendRequest(url(member, key), { headers })
       return status === 200 ? body : undefined
     },
     close: () => cluster.close(),
@@ -79,6 +85,7 @@ export async function startEtcdCluster(directory: string): Promise<Contender> {
   return {
     name: 'etcd',
     script: 'etcd-put',
+    headers: { 'Content-Type': 'application/json' },
     members,
     async leader() {
       for (const member of members) {

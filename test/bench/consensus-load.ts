@@ -66,14 +66,16 @@ type WrkResult = {
 }
 
 async function runWrk(
-  { name, script }: Contender,
+  { name, script, headers }: Contender,
   options: LoadOptions & { readonly member: Member; readonly part: number },
 ): Promise<WrkResult> {
   const { clients, durationS, mark, member, part } = options
   const file = fileURLToPath(new URL(`lua/${script}.lua`, import.meta.url))
+  const lines = Object.entries(headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`])
   const wrk = new PinnedProcess(
     [
       ...['wrk', '-t1', `-c${clients}`, `-d${durationS}s`, '--timeout', `${TIMEOUT_S}s`],
+      ...lines,
       ...['-s', file, member.origin, '--', mark, `${part}`, `${KEYS}`, `${VALUE_BYTES}`],
     ],
     { stdout: 'pipe' },

@@ -12,6 +12,7 @@ export type WorkloadOptions = {
   readonly name: string
   /** The nodes to turn to now. */
   nodes(): readonly ClusterNode[]
+  readonly credentials: Readonly<Record<string, string>>
   /** The longest pause between two operations of a client. */
   readonly thinkMs?: number
   readonly timeoutMs?: number
@@ -79,7 +80,7 @@ export class Workload {
         // The next one may do better.
         node = undefined
         seen.delete(input.key)
-        await sleep(random.int(5, 50))
+        await sleep(random.int(20, 100))
       } else {
         remember(seen, input, output)
       }
@@ -105,18 +106,18 @@ export class Workload {
   async #perform(input: StoreInput, node: ClusterNode): Promise<StoreOutput | undefined> {
     const called = performance.now()
     const answer = await sendRequest(`${node.origin}/api/v1/control/user/${input.key}`, {
-      ...requestOf(input),
+      ...requestOf(input, this.#options.credentials),
       agent: this.#agent,
       timeoutMs: this.#options.timeoutMs ?? TIMEOUT_MS,
-    }).catch(() => undefined)
+    }).catch((cause: NodeJS.ErrnoException) => cause)
     const returned = performance.now()
-    if (answer?.status === 503) {
+    if (isRefused(answer)) {
       this.outcomes.refused++
       return undefined
     }
-    const output = answer === undefined ? undefined : outputOf(input, answer)
+    const output = answer instanceof Error ? undefined : outputOf(input, answer)
     if (output === undefined) {
-      if (answer !== undefined && answer.status !== 504)
+      if (!(answer instanceof Error) && answer.status !== 504)
         this.outcomes.strange.push(`${input.kind} ${input.key}: ${answer.status} ${answer.body}`)
       this.outcomes.unknown++
       // A read without an answer says nothing.
@@ -145,10 +146,15 @@ const TIMEOUT_MS = 2_000
 /** Values are padded to this length, that of the benchmark. */
 const VALUE_LENGTH = 256
 
-function requestOf(input: StoreInput) {
-  if (input.kind === 'get') return {}
+/** Surely not done: the node says so, or nobody was there to take it. */
+function isRefused(answer: HttpAnswer | NodeJS.ErrnoException): boolean {
+  return answer instanceof Error ? answer.code === 'ECONNREFUSED' : answer.status === 503
+}
+
+function requestOf(input: StoreInput, credentials: Readonly<Record<string, string>>) {
+  const headers: Record<string, string> = { ...credentials }
+  if (input.kind === 'get') return { headers }
   const { expected } = input
-  const headers: Record<string, string> = {}
   if (expected === 'absent') headers['If-None-Match'] = '*'
   else if (expected !== undefined) headers['If-Match'] = `"${expected.revision}"`
   if (input.kind === 'delete') return { method: 'DELETE', headers }

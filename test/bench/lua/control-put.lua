@@ -15,8 +15,5 @@ function request()
   -- wrk asks once before the run and throws the answer away.
   local n = math.max(count, 0) % keys
   count = count + 1
-  return table.concat({
-    'PUT /api/v1/control/user/bench/', part, '-', n, ' HTTP/1.1\r\nHost: localhost\r\nContent-Length: ', #value,
-    '\r\n\r\n', value,
-  })
+  return wrk.format('PUT', '/api/v1/control/user/bench/' .. part .. '-' .. n, nil, value)
 end

@@ -36,8 +36,5 @@ function request()
   -- wrk asks once before the run and throws the answer away.
   local body = bodies[math.max(count, 0) % (#bodies + 1)]
   count = count + 1
-  return table.concat({
-    'POST /v3/kv/put HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ', #body,
-    '\r\n\r\n', body,
-  })
+  return wrk.format('POST', '/v3/kv/put', nil, body)
 end
