@@ -2,7 +2,8 @@ import { expect, test } from 'vitest'
 import { plan, STEP_KINDS, type Step } from './plan.ts'
 
 function first(count: number, seed: number): Step[] {
-  return plan(seed).take(count).toArray()
+  const steps = plan(seed)
+  return Array.from({ length: count }, () => steps.next().value)
 }
 
 test('does everything once before it does anything twice, and in another order then', () => {
