@@ -9,6 +9,8 @@ export type StartOptions = {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly stdout: NodeJS.WritableStream
   readonly stderr: NodeJS.WritableStream
+  /** Instead of the text for people, one line of JSON with `url` and, if it was made, `token`. */
+  readonly json: boolean
 }
 
 /** Exit codes of the command line: the node could not run, or could not go on; or its settings are wrong. */
@@ -33,7 +35,8 @@ export async function startNode(options: StartOptions): Promise<{ stopped: Promi
       logger: log.logger,
       ...(slices === undefined ? {} : { slices }),
     })
-    options.stdout.write(welcome(node.url, node.freshToken))
+    const { url, freshToken: token } = node
+    options.stdout.write(options.json ? `${JSON.stringify({ url, token })}\n` : welcome(url, token))
     return { stopped: run(node, log).finally(() => log.close()) }
   } catch (cause) {
     log.close()
