@@ -49,7 +49,7 @@ export async function runCampaign(options: CampaignOptions): Promise<Campaign> {
       clients,
       name: `nemesis-${seed}`,
       nodes: () => arena.nodes(),
-      credentials: arena.cluster.credentials,
+      credentials: () => arena.cluster.credentials,
     })
     return await judge(arena, workload, options)
   } finally {

@@ -12,7 +12,7 @@ export type WorkloadOptions = {
   readonly name: string
   /** The nodes to turn to now. */
   nodes(): readonly ClusterNode[]
-  readonly credentials: Readonly<Record<string, string>>
+  credentials(): Readonly<Record<string, string>>
   /** The longest pause between two operations of a client. */
   readonly thinkMs?: number
   readonly timeoutMs?: number
@@ -106,7 +106,7 @@ export class Workload {
   async #perform(input: StoreInput, node: ClusterNode): Promise<StoreOutput | undefined> {
     const called = performance.now()
     const answer = await sendRequest(`${node.origin}/api/v1/control/user/${input.key}`, {
-      ...requestOf(input, this.#options.credentials),
+      ...requestOf(input, this.#options.credentials()),
       agent: this.#agent,
       timeoutMs: this.#options.timeoutMs ?? TIMEOUT_MS,
     }).catch((cause: NodeJS.ErrnoException) => cause)
