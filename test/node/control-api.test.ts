@@ -193,6 +193,18 @@ describe('refusals', () => {
     expect((await send('GET', 'user/large')).status).toBe(404)
   })
 
+  test('a value that waits for permission gets it', async () => {
+    const wire = await Wire.connect(client.port)
+    const line = 'PUT /api/v1/control/user/patient'
+    const credentials = `Authorization: Bearer ${node.freshToken}`
+    await wire.write(head(line, credentials, 'Content-Length: 7', 'Expect: 100-continue'))
+    expect((await wire.answer())?.status).toBe(100)
+    await wire.write('patient')
+    expect((await wire.answer())?.status).toBe(204)
+    wire.destroy()
+    expect((await send('GET', 'user/patient')).body.toString()).toBe('patient')
+  })
+
   test('a value of which the end never comes is not written', async () => {
     const wire = await Wire.connect(client.port)
     const credentials = `Authorization: Bearer ${node.freshToken}`
