@@ -64,7 +64,7 @@ export class Checker implements Observer {
       }
     } else if (effect.kind === 'violation')
       fail('equivocation', `${node} says that ${effect.from} broke the protocol: ${effect.reason}`)
-    else if (effect.kind === 'behind' || effect.kind === 'stalled')
+    else if (effect.kind === 'fatal' || effect.kind === 'stalled')
       fail('progress', `${node} is ${effect.kind}`)
   }
 

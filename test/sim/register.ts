@@ -57,6 +57,15 @@ export class Registers implements StateMachine {
   electorate(): Electorate {
     return this.#electorate
   }
+
+  snapshot(): string {
+    return JSON.stringify([...this.values])
+  }
+
+  restore(snapshot: string): void {
+    this.values.clear()
+    for (const [key, value] of JSON.parse(snapshot)) this.values.set(key, value)
+  }
 }
 
 export const registerModel: SequentialModel<string, RegisterInput, RegisterOutput> = {

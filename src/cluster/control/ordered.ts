@@ -1,18 +1,19 @@
 import type { NodeId } from '../../base/ids.ts'
 import type { ControlConflict, Revision } from '../../base/port.ts'
 import type { ControlCommand } from './command.ts'
+import type { MembershipChange, MembershipRefusal } from './members.ts'
 
 /**
  * A command of the replicated control state, as the log orders it.
  *
  * - `write`: of the key-value store.
- * - `members`: who votes from the next slot on, if the electorate is still that of `epoch`; one node more or less.
+ * - `add`, `promote`, `remove`, `bind`, `move`: a change of the members, in effect from the next slot on.
  * - `announce`: the program on `node` knows all commands up to format `knows`.
- * - `enable`: from here on commands up to format `upTo` take effect, if all members have announced that they know them.
+ * - `enable`: from here on commands up to format `upTo` take effect, if all voters have announced that they know them.
  */
 export type OrderedCommand =
   | ({ readonly kind: 'write' } & ControlCommand)
-  | { readonly kind: 'members'; readonly epoch: number; readonly members: readonly NodeId[] }
+  | MembershipChange
   | { readonly kind: 'announce'; readonly node: NodeId; readonly knows: number }
   | { readonly kind: 'enable'; readonly upTo: number }
 
@@ -23,11 +24,7 @@ export type OrderedResult =
   | ControlConflict
   | {
       readonly kind: 'refused'
-      readonly why:
-        | 'format-not-enabled'
-        | 'format-not-known-by-all'
-        | 'other-epoch'
-        | 'not-one-node'
+      readonly why: 'format-not-enabled' | 'format-not-known-by-all' | MembershipRefusal
     }
 
 /** The highest format of commands that this program knows. A change of what a command does is a new format. */

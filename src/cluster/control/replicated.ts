@@ -94,7 +94,8 @@ export class ReplicatedControlStore implements ControlStore {
   take(effect: Effect): void {
     if (effect.kind === 'reply') this.#answer(effect, effect.outcome)
     if (effect.kind === 'readable') this.#release(effect.id, true)
-    if (effect.kind === 'applied') for (const watch of this.#watches) watch.wake()
+    if (effect.kind === 'applied' || effect.kind === 'restored')
+      for (const watch of this.#watches) watch.wake()
   }
 
   /** Time has passed, as for the replica. What waits too long is answered without it. */

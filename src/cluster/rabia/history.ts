@@ -39,7 +39,6 @@ export class History {
 
   /** What a node is told that has everything before slot `first`, which is below `end`. */
   answer(first: SlotNumber): Message {
-    if (first < this.#first) return { kind: 'trimmed', floor: this.#first }
     return { kind: 'decided', first, decisions: this.#range(first), end: this.end }
   }
 

@@ -78,6 +78,10 @@ export class Rabia {
       reads: this.#reader.size,
       sessions: sessions.size,
       kept: history.size,
+      isVoter: electorate.members.includes(this.#self),
+      isRecalled: true,
+      snapshot: undefined,
+      applied: new Map(),
     }
   }
 
@@ -110,6 +114,10 @@ export class Rabia {
         break
       case 'no-space':
         this.#journal.refuse(input.token)
+        break
+      case 'restore':
+      case 'saved':
+      case 'not-saved':
         break
     }
   }
@@ -220,10 +228,11 @@ export class Rabia {
       case 'decided':
         this.#receiveDecided(from, message)
         break
-      case 'trimmed':
-        if (message.floor > this.#ledger.slot) {
-          this.#effects.push({ kind: 'behind', floor: message.floor })
-        }
+      case 'offer':
+      case 'snapshot-fetch':
+      case 'snapshot-chunk':
+      case 'recall':
+      case 'witness':
         break
       case 'mark-query':
         this.#send([from], { kind: 'mark', round: message.round, slot: this.#mark() })
@@ -340,7 +349,11 @@ export class Rabia {
     }
     const { stalled, digest } = this.#ledger
     if (stalled !== undefined) this.#effects.push({ kind: 'stalled', slot, reason: stalled })
-    else this.#effects.push({ kind: 'applied', slot, batch: batch?.id, digest })
+    else {
+      const requests = batch?.requests.length ?? 0
+      const phases = this.#agreement.votedPhase
+      this.#effects.push({ kind: 'applied', slot, batch: batch?.id, digest, requests, phases })
+    }
     if (batch) {
       this.#queue.remove(batch.id)
       this.#intake.close(batch.id)

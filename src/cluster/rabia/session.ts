@@ -58,6 +58,17 @@ export class Sessions {
   }
 }
 
+/** All sessions, the least recently used first: `[client, seq, result, slot]`. */
+export type SessionTable = {
+  readonly floor: SlotNumber
+  readonly sessions: readonly (readonly [
+    client: string,
+    seq: number,
+    result: string,
+    slot: SlotNumber,
+  ])[]
+}
+
 type Session = { readonly seq: number; readonly result: string; readonly slot: SlotNumber }
 
 type Place = { readonly stamp: SlotNumber; readonly slot: SlotNumber }

@@ -26,7 +26,7 @@ export const [a, b, c, d, e] = ['a', 'b', 'c', 'd', 'e'] as NodeId[] as [
  * every other command answers with its place in the list.
  */
 export class ListMachine implements StateMachine {
-  readonly applied: string[] = []
+  applied: string[] = []
   /** It does know `?`. */
   isNewer = false
   #electorate: Electorate
@@ -47,6 +47,16 @@ export class ListMachine implements StateMachine {
 
   electorate(): Electorate {
     return this.#electorate
+  }
+
+  snapshot(): string {
+    return JSON.stringify({ applied: this.applied, electorate: this.#electorate })
+  }
+
+  restore(snapshot: string): void {
+    const { applied, electorate } = JSON.parse(snapshot)
+    this.applied = applied
+    this.#electorate = electorate
   }
 }
 

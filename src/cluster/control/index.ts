@@ -1,0 +1,1 @@
+export { type Member, type MembershipSnapshot, VOTERS_MAX } from './members.ts'
