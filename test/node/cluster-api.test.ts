@@ -14,6 +14,7 @@ import { type Answer, Client, head, Wire } from '../http/client.ts'
 const directory = mkdtempSync(join(tmpdir(), 'aether-cluster-api-'))
 const nodes = new Map<string, AetherNode>()
 let addresses: Record<string, string>
+let credentials: string
 let client: Client
 
 beforeAll(async () => {
@@ -21,7 +22,9 @@ beforeAll(async () => {
   const [n1, n2, n3] = await freePorts(3)
   addresses = { n1: `127.0.0.1:${n1}`, n2: `127.0.0.1:${n2}`, n3: `127.0.0.1:${n3}` }
   const first = await start('n1')
-  client = new Client({ port: portOf(first) }, { Authorization: `Bearer ${first.freshToken}` })
+  const { freshToken } = await first.ready
+  credentials = `Bearer ${freshToken}`
+  client = new Client({ port: portOf(first) }, { Authorization: credentials })
 })
 
 afterAll(async () => {
@@ -139,9 +142,9 @@ test.each([
 
 test('an addition that waits for permission gets it', async () => {
   const wire = await Wire.connect(client.port)
-  const credentials = `Authorization: Bearer ${nodes.get('n1')?.freshToken}`
   const line = 'POST /api/v1/cluster/members'
-  await wire.write(head(line, credentials, 'Content-Length: 11', 'Expect: 100-continue'))
+  const token = `Authorization: ${credentials}`
+  await wire.write(head(line, token, 'Content-Length: 11', 'Expect: 100-continue'))
   expect((await wire.answer())?.status).toBe(100)
   await wire.write('{"id":"n9"}')
   expect((await wire.answer())?.status).toBe(409)
