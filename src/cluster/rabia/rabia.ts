@@ -285,6 +285,7 @@ export class Rabia {
     const { slot, history } = this.#ledger
     if (message.slot < history.end) {
       if (this.#sequencer.needsHelp(message)) this.#transfer.answer(from, message.slot)
+      this.#sequencer.propose()
     } else if (message.slot === slot && this.#mayVote()) {
       this.#sequencer.hear(from, message)
     } else {
