@@ -35,9 +35,12 @@ export async function startNode(options: StartOptions): Promise<{ stopped: Promi
       logger: log.logger,
       ...(slices === undefined ? {} : { slices }),
     })
-    const { url, freshToken: token } = node
-    options.stdout.write(options.json ? `${JSON.stringify({ url, token })}\n` : welcome(url, token))
-    return { stopped: run(node, log).finally(() => log.close()) }
+    node.ready.then(
+      ({ freshToken }) => greet(options, node.url, freshToken),
+      // Is a failure of the node as well.
+      () => {},
+    )
+    return { stopped: run(node, log, options.stderr).finally(() => log.close()) }
   } catch (cause) {
     log.close()
     options.stderr.write(`aether: ${explain(cause)}\n`)
@@ -45,7 +48,11 @@ export async function startNode(options: StartOptions): Promise<{ stopped: Promi
   }
 }
 
-async function run(node: AetherNode, log: NodeLog): Promise<number> {
+function greet({ stdout, json }: StartOptions, url: string, token: string | undefined): void {
+  stdout.write(json ? `${JSON.stringify({ url, token })}\n` : welcome(url, token))
+}
+
+async function run(node: AetherNode, log: NodeLog, stderr: NodeJS.WritableStream): Promise<number> {
   const { logger } = log
   const signal = Promise.withResolvers<NodeJS.Signals>()
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => signal.resolve(name))
@@ -61,9 +68,11 @@ async function run(node: AetherNode, log: NodeLog): Promise<number> {
   }
   // What is in memory can no longer be trusted to reach the disk: nothing is closed in an orderly way, nothing more is
   // acknowledged, and what was acknowledged is synced already.
-  logger.fatal({ err: end.cause }, 'the node cannot go on')
+  const isExpected = end.cause instanceof AetherError
+  logger.fatal(isExpected ? {} : { err: end.cause }, 'the node cannot go on')
   log.close()
-  process.exit(EXIT_FAILED)
+  stderr.write(`aether: ${explain(end.cause)}\n`, () => process.exit(EXIT_FAILED))
+  return new Promise(() => {})
 }
 
 /** What was wrong and what to do, in a line or two and without a stack trace. */

@@ -14,18 +14,21 @@ import { Guard } from '../../src/node/guard.ts'
 import { HttpServer } from '../../src/node/http.ts'
 import { NodeMetrics } from '../../src/node/metrics.ts'
 import { type AetherNode, openNode } from '../../src/node/node.ts'
+import { rosterOf } from '../cluster/control/roster.ts'
 import { type Answer, Client, head, Wire } from '../http/client.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'aether-control-api-'))
 const logger = pino({ level: 'silent' })
 let node: AetherNode
+let token: string | undefined
 let client: Client
 
 beforeAll(async () => {
   const config = readConfig({ data: directory, port: 0, host: '127.0.0.1' }, {})
   if (!config.ok) throw new Error(config.error.detail)
   node = await openNode({ config: config.value, logger })
-  client = new Client({ port: portOf(node.url) }, bearer(node.freshToken))
+  token = (await node.ready).freshToken
+  client = new Client({ port: portOf(node.url) }, bearer(token))
 })
 
 afterAll(async () => {
@@ -186,7 +189,7 @@ describe('refusals', () => {
     expect((await send('PUT', 'user/large', { body, chunked: true })).status).toBe(413)
     const wire = await Wire.connect(client.port)
     const line = 'PUT /api/v1/control/user/large'
-    const credentials = `Authorization: Bearer ${node.freshToken}`
+    const credentials = `Authorization: Bearer ${token}`
     await wire.write(head(line, credentials, 'Content-Length: 65537', 'Expect: 100-continue'))
     expect((await wire.answer())?.status).toBe(413)
     expect(await wire.rest()).toBe('')
@@ -195,7 +198,7 @@ describe('refusals', () => {
 
   test('a value of which the end never comes is not written', async () => {
     const wire = await Wire.connect(client.port)
-    const credentials = `Authorization: Bearer ${node.freshToken}`
+    const credentials = `Authorization: Bearer ${token}`
     await wire.write(head('PUT /api/v1/control/user/cut', credentials, 'Content-Length: 9'))
     await wire.write('cut')
     wire.destroy()
@@ -227,16 +230,18 @@ describe('a node that reaches no other', () => {
 
   beforeAll(async () => {
     const members = ['n1', 'n2', 'n3'] as NodeId[]
+    const authenticator = new Authenticator('none')
+    authenticator.use([administrator('secret')])
     store = new ReplicatedControlStore({
       node: members[0] as NodeId,
       boot: 'a',
-      machine: new ControlMachine(members),
+      machine: new ControlMachine(rosterOf(members)),
       input: () => {},
     })
     const api = new ControlApi(store, () => 'generated' as RequestId)
     http = new HttpServer({
       guard: new Guard('127.0.0.1', []),
-      authenticator: new Authenticator([administrator('secret')], 'none'),
+      authenticator,
       metrics: new NodeMetrics('0'),
       logger,
       requestLog: false,

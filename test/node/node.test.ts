@@ -25,20 +25,22 @@ test('a start that finds its port taken does not use up the administrator token'
   other.close()
 
   const first = await open('taken', 0)
-  expect(first.freshToken).toMatch(/^aether_/)
+  const { freshToken } = await first.ready
+  expect(freshToken).toMatch(/^aether_/)
   await first.close()
 
   const second = await open('taken', 0)
-  expect(second.freshToken).toBeUndefined()
+  expect((await second.ready).freshToken).toBeUndefined()
   const status = (token: string | undefined) =>
     fetch(`${second.url}/health/live`, { headers: { authorization: `Bearer ${token}` } })
-  expect((await status(first.freshToken)).status).toBe(200)
+  expect((await status(freshToken)).status).toBe(200)
   expect((await status('aether_other')).status).toBe(401)
   await second.close()
 })
 
 test('off loopback only the health probes are answered without a token, and a reachable address is shown', async () => {
   const node = await open('everywhere', 0, '0.0.0.0')
+  const { freshToken } = await node.ready
   const { hostname: shown, port } = new URL(node.url)
   expect(shown).toBe(hostname().toLowerCase())
   const statusOf = async (path: string, headers: Record<string, string> = {}) =>
@@ -46,7 +48,7 @@ test('off loopback only the health probes are answered without a token, and a re
   for (const path of ['/metrics', '/api/v1/status', '/', '/unknown', '/healthy']) {
     expect(await statusOf(path)).toBe(401)
   }
-  expect(await statusOf('/metrics', { authorization: `Bearer ${node.freshToken}` })).toBe(200)
+  expect(await statusOf('/metrics', { authorization: `Bearer ${freshToken}` })).toBe(200)
   expect(await statusOf('/health/live')).toBe(200)
   expect(await statusOf('/health/ready')).toBe(200)
   await node.close()
@@ -54,6 +56,7 @@ test('off loopback only the health probes are answered without a token, and a re
 
 test('a repository without its slash leads to the listing, whose links are relative', async () => {
   const node = await open('listing', 0)
+  await node.ready
   const answer = await fetch(`${node.url}/repository/releases`)
   expect(answer.status).toBe(200)
   expect(answer.url).toBe(`${node.url}/repository/releases/`)

@@ -7,8 +7,7 @@ import { hex } from '../../base/bytes.ts'
 import { closeInOrder } from '../../base/closing.ts'
 import { AetherError } from '../../base/fault.ts'
 import type { NodeId } from '../../base/ids.ts'
-import type { Disk } from '../../storage/file-system.ts'
-import { IDENTITY_BYTES } from '../../storage/log-frame.ts'
+import { type Disk, IDENTITY_BYTES } from '../../storage/index.ts'
 import type { SnapshotFile } from '../../storage/snapshot.disk.ts'
 import {
   decodeSnapshot,

@@ -1,1 +1,10 @@
-export { type Member, type MembershipSnapshot, VOTERS_MAX } from './members.ts'
+export { readEngineState, removeEngineState } from './engine-state.ts'
+export { ControlMachine } from './machine.ts'
+export {
+  type Member,
+  type MembershipChange,
+  type MembershipRefusal,
+  type MembershipSnapshot,
+  VOTERS_MAX,
+} from './members.ts'
+export { ReplicatedControlStore } from './replicated.ts'

@@ -1,13 +1,13 @@
 import { AetherError } from '../../base/fault.ts'
 import type { NoSpace } from '../../base/port.ts'
 import { err, ok, type Result } from '../../base/result.ts'
-import type { Disk } from '../../storage/file-system.ts'
-import { ConsensusLog, type ConsensusLogOptions } from '../../storage/log.disk.ts'
 import {
+  type Disk,
   ENTRY_OVERHEAD_BYTES,
   FRAME_PAYLOAD_BYTES_MAX,
   type LogEntry,
-} from '../../storage/log-frame.ts'
+} from '../../storage/index.ts'
+import { ConsensusLog, type ConsensusLogOptions } from '../../storage/log.disk.ts'
 import { decodeRecord, encodeRecord, type LogRecord, type SlotNumber } from '../rabia/index.ts'
 
 /** The records of the protocol in a consensus log. What is written with one token may be larger than a frame of the log. */

@@ -4,13 +4,16 @@
  */
 import { AetherError } from '../../base/fault.ts'
 import type { NodeId } from '../../base/ids.ts'
-import type { Disk } from '../../storage/file-system.ts'
+import type { Disk } from '../../storage/index.ts'
 import { SnapshotFile } from '../../storage/snapshot.disk.ts'
 import type { Storage } from '../../storage/storage.disk.ts'
 import { Consensus, type ConsensusMeter } from '../control/consensus.driver.ts'
-import { readEngineState, removeEngineState } from '../control/engine-state.ts'
-import type { Member } from '../control/index.ts'
-import { ControlMachine } from '../control/machine.ts'
+import {
+  ControlMachine,
+  type Member,
+  readEngineState,
+  removeEngineState,
+} from '../control/index.ts'
 import { genesis, type RabiaLimits } from '../rabia/index.ts'
 import { IdentityFile } from './identity.disk.ts'
 import { type Roster, rosterHash } from './roster.ts'

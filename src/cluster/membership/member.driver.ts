@@ -8,8 +8,12 @@ import type { NodeId } from '../../base/ids.ts'
 import type { OutcomeUnknown, Unavailable } from '../../base/port.ts'
 import { err, ok, type Result } from '../../base/result.ts'
 import { type Consensus, readdition, TICK_MS } from '../control/consensus.driver.ts'
-import type { Member, MembershipChange, MembershipRefusal } from '../control/members.ts'
-import type { ReplicatedControlStore } from '../control/replicated.ts'
+import type {
+  Member,
+  MembershipChange,
+  MembershipRefusal,
+  ReplicatedControlStore,
+} from '../control/index.ts'
 import type { Message } from '../rabia/index.ts'
 import {
   type Admission,

@@ -20,6 +20,11 @@ export class Intake {
     return this.#waiting.size
   }
 
+  /** The requests accepted and not yet answered. */
+  get requests(): readonly Request[] {
+    return [...this.#waiting.values()]
+  }
+
   /** Own batches that no slot has decided yet, oldest first. */
   get open(): readonly Batch[] {
     return [...this.#open.values()]
@@ -55,6 +60,13 @@ export class Intake {
   /** A slot has decided the batch, own or not. */
   close(id: BatchId): void {
     this.#open.delete(id)
+  }
+
+  /** Closes the own batches whose requests have all been answered without them. */
+  closeSettled(): void {
+    for (const { id, requests } of this.open) {
+      if (!requests.some((request) => this.#waiting.has(keyOf(request)))) this.close(id)
+    }
   }
 
   /** Whether a client waits for this request here; after that it no longer does. */

@@ -37,6 +37,11 @@ export function encodeSnapshot({ slot, digest, sessions, machine }: SnapshotCont
   return { slot, digest, bytes: utf8(`${head}\n${machine}`) }
 }
 
+/** Whether it has the format that this program reads. */
+export function isReadable(bytes: Uint8Array): boolean {
+  return PREFIX.every((byte, i) => bytes[i] === byte)
+}
+
 /** The inverse. Throws an AetherError `data-format-newer` when a newer program made it. */
 export function decodeSnapshot(bytes: Uint8Array): SnapshotContent {
   const end = bytes.indexOf(NEWLINE)
@@ -52,11 +57,19 @@ export function decodeSnapshot(bytes: Uint8Array): SnapshotContent {
   return { slot, digest, sessions: { floor, sessions }, machine: text(bytes.subarray(end + 1)) }
 }
 
+/** The snapshot that these bytes are. */
+export function snapshotOf(bytes: Uint8Array): Snapshot {
+  const { slot, digest } = decodeSnapshot(bytes)
+  return { slot, digest, bytes }
+}
+
 type Head = SessionTable & {
   readonly format: number
   readonly slot: SlotNumber
   readonly digest: string
 }
+
+const PREFIX = utf8(`{"format":${FORMAT},`)
 
 /** JSON has none outside of its own white space. */
 const NEWLINE = 0x0a

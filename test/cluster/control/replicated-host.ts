@@ -82,12 +82,23 @@ class Host implements CrashHarness<ReplicatedControlStore> {
     })
   }
 
+  /** Nothing happens any more: if somebody waits, something has to be said again. */
+  #passTime(): void {
+    const isWaiting = [...this.#replicas.values()].some(({ rabia }) => {
+      const { waiting, reads } = rabia.status()
+      return waiting + reads > 0
+    })
+    if (!isWaiting) return
+    for (const node of this.#replicas.keys()) this.#schedule(node, { kind: 'tick' })
+  }
+
   async #run(): Promise<void> {
     this.#isRunning = true
     for (let event = this.#events.shift(); event; event = this.#events.shift()) {
       await Promise.resolve()
       if (this.#isOver) break
       event()
+      if (this.#events.length === 0) this.#passTime()
     }
     this.#isRunning = false
   }

@@ -4,11 +4,13 @@ import {
   type Effect,
   type Electorate,
   electorate,
+  genesis,
   type Input,
   type LogRecord,
   type Message,
   Rabia,
   type RabiaLimits,
+  type Snapshot,
   type StateMachine,
 } from '../../../src/cluster/rabia/index.ts'
 
@@ -67,6 +69,9 @@ type Host = {
   machine: ListMachine
   boots: number
   durable: LogRecord[]
+  /** The snapshot on its disk, and the one on its way there. */
+  snapshot: Snapshot | undefined
+  saving: Snapshot | undefined
   /** Persists not yet confirmed, in order. */
   unsynced: Extract<Effect, { kind: 'persist' }>[]
   isUp: boolean
@@ -79,14 +84,21 @@ export class Cluster {
   readonly #hosts = new Map<NodeId, Host>()
   readonly #roster: readonly NodeId[]
   readonly #limits: Partial<RabiaLimits>
+  readonly #joiners: readonly NodeId[]
   /** Packets for which this is false are lost. */
   link: (packet: Packet) => boolean = () => true
 
   constructor(
     roster: readonly NodeId[],
-    options: { limits?: Partial<RabiaLimits>; nodes?: readonly NodeId[] } = {},
+    options: {
+      limits?: Partial<RabiaLimits>
+      nodes?: readonly NodeId[]
+      /** Those of the nodes that begin with nothing, not even the genesis. */
+      joiners?: readonly NodeId[]
+    } = {},
   ) {
     this.#roster = roster
+    this.#joiners = options.joiners ?? []
     this.#limits = options.limits ?? {}
     for (const node of options.nodes ?? roster) {
       this.#hosts.set(node, {
@@ -94,6 +106,8 @@ export class Cluster {
         machine: undefined as never,
         boots: 0,
         durable: [],
+        snapshot: undefined,
+        saving: undefined,
         unsynced: [],
         isUp: false,
       })
@@ -113,14 +127,17 @@ export class Cluster {
     const host = this.host(node)
     host.boots++
     host.isUp = true
-    host.machine = new ListMachine(this.#roster)
+    host.machine = new ListMachine([])
     host.rabia = new Rabia({
       self: node,
       cluster: 'test',
       boot: `boot${host.boots}`,
       machine: host.machine,
       limits: this.#limits,
+      contacts: this.#roster,
     })
+    if (!this.#joiners.includes(node)) host.snapshot ??= genesis(new ListMachine(this.#roster))
+    if (host.snapshot) this.input(node, { kind: 'restore', snapshot: host.snapshot })
     for (const record of host.durable) this.input(node, { kind: 'replay', record })
     this.input(node, { kind: 'start' })
   }
@@ -130,6 +147,7 @@ export class Cluster {
     const host = this.host(node)
     for (const persist of host.unsynced.slice(0, kept)) host.durable.push(...persist.records)
     host.unsynced = []
+    host.saving = undefined
     host.isUp = false
   }
 
@@ -144,6 +162,10 @@ export class Cluster {
     for (const effect of effects) {
       this.effects.push({ node, effect })
       if (effect.kind === 'persist') host.unsynced.push(effect)
+      if (effect.kind === 'save') host.saving = effect.snapshot
+      if (effect.kind === 'trim') {
+        host.durable = host.durable.filter(({ slot }) => slot >= effect.below)
+      }
       if (effect.kind === 'send') {
         for (const to of effect.to) this.packets.push({ from: node, to, message: effect.message })
       }
@@ -169,6 +191,16 @@ export class Cluster {
     return true
   }
 
+  /** The snapshot under way is the durable one; unless `isTold`, the node stops before it hears of that. */
+  save(node: NodeId, isTold = true): boolean {
+    const host = this.host(node)
+    if (!host.saving) return false
+    host.snapshot = host.saving
+    host.saving = undefined
+    if (isTold) this.input(node, { kind: 'saved', slot: host.snapshot.slot })
+    return true
+  }
+
   /** Delivers the `index`th packet, or loses it. */
   deliver(index = 0): void {
     const [packet] = this.packets.splice(index, 1)
@@ -182,7 +214,9 @@ export class Cluster {
       if (i > SETTLE_STEPS_MAX) throw new Error(`a storm: ${JSON.stringify(this.packets[0])}`)
       let busy = false
       for (const node of this.nodes) {
-        if (this.host(node).isUp && this.sync(node)) busy = true
+        if (!this.host(node).isUp) continue
+        if (this.sync(node)) busy = true
+        if (this.save(node)) busy = true
       }
       if (this.packets.length > 0) {
         busy = true
