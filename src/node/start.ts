@@ -42,7 +42,7 @@ export async function startNode(options: StartOptions): Promise<{ stopped: Promi
     )
     return { stopped: run(node, log, options.stderr).finally(() => log.close()) }
   } catch (cause) {
-    log.close()
+    await log.close()
     options.stderr.write(`aether: ${explain(cause)}\n`)
     return { stopped: Promise.resolve(EXIT_FAILED) }
   }
@@ -70,7 +70,7 @@ async function run(node: AetherNode, log: NodeLog, stderr: NodeJS.WritableStream
   // acknowledged, and what was acknowledged is synced already.
   const isExpected = end.cause instanceof AetherError
   logger.fatal(isExpected ? {} : { err: end.cause }, 'the node cannot go on')
-  log.close()
+  await log.close()
   stderr.write(`aether: ${explain(end.cause)}\n`, () => process.exit(EXIT_FAILED))
   return new Promise(() => {})
 }
