@@ -39,8 +39,9 @@ function write(files: Files, slots: readonly number[], sizeBytes = 100): Files {
     for (const action of run.actions) {
       if (action.kind === 'create') after.set(action.segment, new Uint8Array())
       if (action.kind !== 'write') continue
-      const file = new Uint8Array(action.offset + action.bytes.length)
-      file.set(after.get(action.segment)!)
+      const before = after.get(action.segment)!
+      const file = new Uint8Array(Math.max(before.length, action.offset + action.bytes.length))
+      file.set(before)
       file.set(action.bytes, action.offset)
       after.set(action.segment, file)
     }
@@ -215,7 +216,11 @@ test('a payload that looks like a frame is not taken for one in a torn tail', ()
     previous: frameHash(last),
   }
   const frame = encodeFrame(place, [{ slot: 7, bytes }])
-  const whole = changed(log, 2, (file) => new Uint8Array([...file, ...frame]))
+  const whole = changed(
+    log,
+    2,
+    (file) => new Uint8Array([...file.subarray(0, SECTOR_BYTES), ...frame]),
+  )
   expect(scan(whole).slots).toEqual([1, 2, 3, 4, 5, 6, 7])
   const torn = changed(whole, 2, (file) => file.fill(0, SECTOR_BYTES + 3 * SECTOR_BYTES))
   expect(scan(torn).slots).toEqual([1, 2, 3, 4, 5, 6])
