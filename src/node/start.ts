@@ -37,7 +37,7 @@ export async function startNode(options: StartOptions): Promise<{ stopped: Promi
     })
     return { stopped: run(node, log, options).finally(() => log.close()) }
   } catch (cause) {
-    log.close()
+    await log.close()
     options.stderr.write(`aether: ${explain(cause)}\n`)
     return { stopped: Promise.resolve(EXIT_FAILED) }
   }
@@ -74,7 +74,7 @@ async function run(node: AetherNode, log: NodeLog, options: StartOptions): Promi
   // acknowledged, and what was acknowledged is synced already.
   if (!(end.cause instanceof AetherError)) logger.fatal({ err: end.cause }, 'the node cannot go on')
   else if (isUp) logger.fatal({ reason: end.cause.message }, 'the node cannot go on')
-  log.close()
+  await log.close()
   const told = Promise.withResolvers<void>()
   options.stderr.write(`aether: ${explain(end.cause)}\n`, () => told.resolve())
   await told.promise
