@@ -65,7 +65,7 @@ class TrialRun {
     if (this.#isStopping) return end.code === 0
     this.#surroundings.stderr.write(
       `aether: ${node.id} has ended with ${describe(end)}, the others go on\n` +
-        `  Start it again: aether start --config ${relative('', node.config)}\n`,
+        `  Start it again: aether start --config ${shortest(node.config)}\n`,
     )
     return true
   }
@@ -94,6 +94,12 @@ const COLOURS = [36, 33, 35, 32, 34]
 
 function labelOf({ id }: TrialNode, at: number, isColoured: boolean): string {
   return isColoured ? `\x1b[${COLOURS[at % COLOURS.length]}m${id} |\x1b[0m` : `${id} |`
+}
+
+/** From here, if it is below. */
+function shortest(path: string): string {
+  const fromHere = relative('', path)
+  return fromHere.startsWith('..') ? path : fromHere
 }
 
 function describe({ code, signal }: End): string {

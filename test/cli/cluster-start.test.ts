@@ -30,10 +30,11 @@ describe('a trial of three nodes', () => {
     expect(out).toContain('Each node keeps its own artifacts')
   })
 
-  test('has lines of all nodes, each with its name and without colour', () => {
-    const lines = trial.stderr().trimEnd().split('\n')
-    expect(lines.filter((line) => !/^n[123] \| \d\d:\d\d:\d\d /.test(line))).toEqual([])
-    expect(new Set(lines.map((line) => line.slice(0, 2))).size).toBe(3)
+  test('has lines of all nodes, each with its name and without colour', async () => {
+    const linesOf = () => trial.stderr().split('\n').slice(0, -1)
+    const names = () => new Set(linesOf().map((line) => line.slice(0, 2)))
+    await expect.poll(names, { timeout: 10_000 }).toEqual(new Set(['n1', 'n2', 'n3']))
+    expect(linesOf().filter((line) => !/^n[123] \| \d\d:\d\d:\d\d /.test(line))).toEqual([])
   })
 
   test('keeps its secret and settings to its user', () => {

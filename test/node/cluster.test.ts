@@ -75,10 +75,10 @@ describe('three nodes', () => {
   test('hold what was written to one of them, whichever is killed', async () => {
     for (const [i, victim] of ['n1', 'n2', 'n3'].entries()) {
       const [other, third] = ['n1', 'n2', 'n3'].filter((id) => id !== victim) as [string, string]
-      expect((await put(cluster, victim, `k${i}`, 'before')).status).toBe(201)
+      expect((await put(cluster, victim, `k${i}`, 'before')).status).toBe(204)
       await cluster.node(victim).kill()
       expect(await get(cluster, other, `k${i}`)).toBe('before')
-      expect((await put(cluster, third, `k${i}`, 'after')).status).toBe(200)
+      expect((await put(cluster, third, `k${i}`, 'after')).status).toBe(204)
       cluster.node(victim).launch()
       await cluster.node(victim).ready()
       expect(await get(cluster, victim, `k${i}`)).toBe('after')
@@ -121,7 +121,7 @@ describe('three nodes', () => {
     await Promise.all(['n1', 'n2', 'n3'].map((id) => cluster.node(id).kill()))
     await run(cluster, 'n1', 'n2', 'n3')
     expect(await get(cluster, 'n2', 'k2')).toBe('after')
-    expect((await put(cluster, 'n3', 'k2', 'again')).status).toBe(200)
+    expect((await put(cluster, 'n3', 'k2', 'again')).status).toBe(204)
   })
 
   test('stop the one that is removed while it runs', async () => {
@@ -190,7 +190,7 @@ test('a node that was alone grows', async () => {
   const first = cluster.node('node-1')
   await run(cluster, 'node-1')
   await cluster.authorize()
-  expect((await put(cluster, 'node-1', 'k', 'alone')).status).toBe(201)
+  expect((await put(cluster, 'node-1', 'k', 'alone')).status).toBe(204)
   for (const id of ['n2', 'n3']) {
     await (await cluster.prepareJoiner(id)).start()
     await until(async () => (await statusOf(cluster, 'node-1')).waiting.some((it) => it.id === id))
@@ -205,7 +205,7 @@ test('a node that was alone grows', async () => {
   }
   await first.kill()
   expect(await get(cluster, 'n2', 'k')).toBe('alone')
-  expect((await put(cluster, 'n3', 'k', 'grown')).status).toBe(200)
+  expect((await put(cluster, 'n3', 'k', 'grown')).status).toBe(204)
 })
 
 test('a data directory of another node is refused with the name it has', async () => {

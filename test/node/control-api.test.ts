@@ -14,7 +14,6 @@ import { Guard } from '../../src/node/guard.ts'
 import { HttpServer } from '../../src/node/http.ts'
 import { NodeMetrics } from '../../src/node/metrics.ts'
 import { type AetherNode, openNode } from '../../src/node/node.ts'
-import { rosterOf } from '../cluster/control/roster.ts'
 import { type Answer, Client, head, Wire } from '../http/client.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'aether-control-api-'))
@@ -196,6 +195,18 @@ describe('refusals', () => {
     expect((await send('GET', 'user/large')).status).toBe(404)
   })
 
+  test('a value that waits for permission gets it', async () => {
+    const wire = await Wire.connect(client.port)
+    const line = 'PUT /api/v1/control/user/patient'
+    const credentials = `Authorization: Bearer ${token}`
+    await wire.write(head(line, credentials, 'Content-Length: 7', 'Expect: 100-continue'))
+    expect((await wire.answer())?.status).toBe(100)
+    await wire.write('patient')
+    expect((await wire.answer())?.status).toBe(204)
+    wire.destroy()
+    expect((await send('GET', 'user/patient')).body.toString()).toBe('patient')
+  })
+
   test('a value of which the end never comes is not written', async () => {
     const wire = await Wire.connect(client.port)
     const credentials = `Authorization: Bearer ${token}`
@@ -229,13 +240,12 @@ describe('a node that reaches no other', () => {
   let lonely: Client
 
   beforeAll(async () => {
-    const members = ['n1', 'n2', 'n3'] as NodeId[]
     const authenticator = new Authenticator('none')
     authenticator.use([administrator('secret')])
     store = new ReplicatedControlStore({
-      node: members[0] as NodeId,
+      node: 'n1' as NodeId,
       boot: 'a',
-      machine: new ControlMachine(rosterOf(members)),
+      machine: new ControlMachine(),
       input: () => {},
     })
     const api = new ControlApi(store, () => 'generated' as RequestId)

@@ -152,7 +152,7 @@ test('20: one disk with syncs of a second slows nobody down; two of three slow t
     expect(withOne).toBeGreaterThan(40)
     expect(appliedBy(play, [n2])).toBeGreaterThan(before + 40)
     play.cluster.machine(n2).disk.slowness = 3_000
-    play.run(8)
+    play.run(12)
     const withTwo = play.checker.slots - before - withOne
     expect(withTwo).toBeGreaterThan(0)
     expect(withTwo).toBeLessThan(withOne / 2)

@@ -137,10 +137,11 @@ export class Consensus {
     throw logMissing(`it is ${found}, and the directory is of ${expected}`)
   }
 
-  /** Whether the member that has this node's name is this very disk. A founder is nobody else until it is bound. */
+  /** Whether the member that has this node's name is this very disk. Until it is bound it may be a founder's only. */
   #isSelf(): boolean {
-    const member = this.machine.membership.find(this.#options.self)
-    return member?.incarnation === undefined || member.incarnation === this.incarnation
+    const { self, isFounder } = this.#options
+    const member = this.machine.membership.find(self)
+    return member?.incarnation === undefined ? isFounder : member.incarnation === this.incarnation
   }
 
   /** Inputs that arise while one is being carried out wait for its end. */
@@ -228,6 +229,8 @@ export type ConsensusOptions = {
   readonly cluster: string
   /** Of the log that belongs to the data directory; undefined when that is new. */
   readonly incarnation: string | undefined
+  /** Whether this data directory began with the roster of the cluster, rather than by joining it later. */
+  readonly isFounder: boolean
   /** Whom a node without a snapshot asks for one. */
   readonly contacts: readonly NodeId[]
   readonly limits: Partial<RabiaLimits>

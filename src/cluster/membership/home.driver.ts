@@ -61,6 +61,9 @@ export async function openHome(options: HomeOptions): Promise<Home> {
     self,
     cluster,
     incarnation: identity.identity?.incarnation,
+    isFounder: identity.identity
+      ? identity.identity.roster !== undefined
+      : founding.kind === 'form',
     contacts: founding.kind === 'join' ? [...founding.contacts.keys()] : [],
     limits,
     segmentBytes,

@@ -34,8 +34,9 @@ export class Agreement {
     return this.#slot !== undefined
   }
 
-  /** The own ballots, in order: durable, except those of a member without others. */
+  /** The own durable ballots, in order. */
   get ballots(): readonly Ballot[] {
+    if (this.#held) return []
     return this.#slot?.state.own ?? this.#recorded
   }
 

@@ -20,10 +20,7 @@ export class CatchUp {
   consider(from: NodeId, offer: SnapshotOffer): SnapshotFetch | undefined {
     if (offer.sizeBytes === 0 || offer.sizeBytes > SNAPSHOT_BYTES_MAX) return undefined
     const current = this.#transfer
-    if (current && this.isUnderWay) {
-      // A sender that has a newer snapshot no longer has the one it was asked for.
-      if (from !== current.from || offer.slot <= current.offer.slot) return undefined
-    }
+    if (current && !isOpen(current, from, offer)) return undefined
     this.#transfer =
       current?.offer.sha256 === offer.sha256
         ? { ...current, from, idleTicks: 0 }
@@ -55,9 +52,9 @@ export class CatchUp {
   tick(slot: SlotNumber): { readonly from: NodeId; readonly request: SnapshotFetch } | undefined {
     const transfer = this.#transfer
     if (transfer && transfer.offer.slot < slot) this.#transfer = undefined
-    if (!transfer || !this.isUnderWay) return undefined
+    if (!transfer) return undefined
     transfer.idleTicks++
-    if (transfer.idleTicks % RETRY_TICKS !== 0) return undefined
+    if (!this.isUnderWay || transfer.idleTicks % RETRY_TICKS !== 0) return undefined
     return { from: transfer.from, request: requestOf(transfer) }
   }
 }
@@ -79,11 +76,18 @@ type Transfer = {
 /** A chunk takes milliseconds; a lost one costs a fifth of a second. */
 const RETRY_TICKS = 10
 
-/** After a second of silence any other node may go on. */
+/** After a second of silence any other node may go on; after two the same one may, too. */
 const STALLED_TICKS = 50
 
 /** About the longest text a program can make of it, and hundreds of times what a control state comes to. */
 const SNAPSHOT_BYTES_MAX = 512 * 1_024 * 1_024
+
+/** Whether the transfer can be given up, or go on, with this offer. */
+function isOpen({ from, offer, idleTicks }: Transfer, other: NodeId, next: SnapshotOffer): boolean {
+  // A sender that has a newer snapshot no longer has the one it was asked for.
+  if (other === from) return idleTicks >= 2 * STALLED_TICKS || next.slot > offer.slot
+  return idleTicks >= STALLED_TICKS
+}
 
 function requestOf({ offer, filled }: Transfer): SnapshotFetch {
   const { slot, sha256 } = offer

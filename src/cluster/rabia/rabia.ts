@@ -8,7 +8,7 @@
  * The rules R1 to R14 are in docs/decisions/008-rabia-rules.md.
  */
 import type { NodeId } from '../../base/ids.ts'
-import type { SlotNumber } from './ballot.ts'
+import type { Ballot, SlotNumber } from './ballot.ts'
 import type { Batch, Request } from './batch.ts'
 import { commonCoin } from './coin.ts'
 import type { Effect, Input, Outcome } from './effect.ts'
@@ -21,7 +21,7 @@ import { Outbox } from './outbox.ts'
 import { Pace } from './pace.ts'
 import { Peers } from './peers.ts'
 import { Reader } from './reader.ts'
-import { isRemembered, Recall } from './recall.ts'
+import { Recall } from './recall.ts'
 import { Sequencer } from './sequencer.ts'
 import type { Snapshot } from './snapshot.ts'
 import { Transfer } from './transfer.ts'
@@ -40,8 +40,6 @@ export class Rabia {
   readonly #transfer: Transfer
   #electorate: Electorate | undefined
   #isVoter = false
-  /** Its log is not what others have heard of it: it says nothing more. */
-  #isRefuted = false
   #hasStarted = false
   /** Ballots of the next slot, from members that are already there; of this one, while there is no recall. */
   #early: { readonly from: NodeId; readonly message: Ballots }[] = []
@@ -53,7 +51,7 @@ export class Rabia {
     this.#ledger = new Ledger(machine, limits)
     this.#intake = new Intake({ origin: self, boot, limits })
     this.#reader = new Reader(boot)
-    this.#recall = new Recall(self)
+    this.#recall = new Recall(self, boot)
     this.#transfer = new Transfer(this.#ledger, limits, this.#out)
     this.#sequencer = new Sequencer({
       self,
@@ -62,6 +60,7 @@ export class Rabia {
       out: this.#out,
       host: {
         mayVote: () => this.#mayVote(),
+        speaks: () => this.#recall.speak(),
         applied: (batch, settled) => this.#applied(batch, settled),
         entered: () => this.#enter(),
       },
@@ -106,9 +105,7 @@ export class Rabia {
         if (input.record.slot > (this.#transfer.slot ?? 0)) this.#sequencer.replay(input.record)
         break
       case 'start':
-        this.#hasStarted = true
-        this.#sequencer.start()
-        this.#repeatTo(this.#out.peers)
+        this.#start()
         break
       case 'tick':
         this.#tick()
@@ -139,6 +136,13 @@ export class Rabia {
         this.#transfer.refused(input.slot)
         break
     }
+  }
+
+  #start(): void {
+    this.#hasStarted = true
+    this.#sequencer.start()
+    if (this.#isVoter) this.#recall.start(this.#position())
+    this.#repeatTo(this.#out.peers)
   }
 
   #tick(): void {
@@ -186,7 +190,7 @@ export class Rabia {
   }
 
   #mayVote(): boolean {
-    return this.#isVoter && !this.#isRefuted && this.#recall.isDone(this.#ledger.electorate)
+    return this.#isVoter && this.#recall.isDone(this.#ledger.electorate)
   }
 
   #request(request: Request): void {
@@ -285,6 +289,7 @@ export class Rabia {
     const { slot, history } = this.#ledger
     if (message.slot < history.end) {
       if (this.#sequencer.needsHelp(message)) this.#transfer.answer(from, message.slot)
+      this.#sequencer.propose()
     } else if (message.slot === slot && this.#mayVote()) {
       this.#sequencer.hear(from, message)
     } else {
@@ -302,19 +307,21 @@ export class Rabia {
     this.#enter()
   }
 
-  #receiveWitness(from: NodeId, { boot, slot, ballot }: Witness): void {
-    if (boot !== this.#options.boot || this.#ledger.stalled !== undefined) return
-    const own = { slot: this.#ledger.slot, own: this.#sequencer.ballots }
-    if (this.#isVoter && ballot && !isRemembered(ballot, slot, own)) {
-      this.#isRefuted = true
+  #receiveWitness(from: NodeId, witness: Witness): void {
+    // A stalled node has not read its log to the end, and another incarnation has another log.
+    if (this.#ledger.stalled !== undefined || !this.#isVoter) return
+    if (!this.#recall.hear(from, witness, this.#position())) {
       this.#out.push({ kind: 'fatal', reason: 'rolled-back' })
       return
     }
-    this.#recall.answered(from)
     if (!this.#mayVote()) return
     this.#sequencer.propose()
     this.#read()
     this.#hearEarly()
+  }
+
+  #position(): { readonly slot: SlotNumber; readonly own: readonly Ballot[] } {
+    return { slot: this.#ledger.slot, own: this.#sequencer.ballots }
   }
 
   #hearOf(from: NodeId, slot: SlotNumber): void {

@@ -150,6 +150,7 @@ export class Sequencer {
           const persist = this.journal.write()
           this.#ballotToken = persist.token
           out.push(persist)
+          host.speaks()
           break
         }
         case 'send':
@@ -210,11 +211,13 @@ export type SequencerOptions = {
  * What a sequencer needs of the replica around it.
  *
  * - `mayVote`: whether this node may say anything in the current slot.
+ * - `speaks`: it is about to, for a ballot is on its way to the disk.
  * - `applied`: the slot is applied, with these outcomes, and the ledger stands at the next one.
  * - `entered`: a decision of this node has led to the next slot, which is to be begun with `enter`.
  */
 export type SequencerHost = {
   mayVote(): boolean
+  speaks(): void
   applied(batch: Batch | undefined, settled: readonly Settled[]): void
   entered(): void
 }

@@ -64,7 +64,7 @@ export class Acceptor {
     const stranger: Stranger = {
       socket,
       deadline: setTimeout(() => this.#expel(key), limits.handshakeMs),
-      fault: 'unauthenticated',
+      isBlamed: false,
     }
     this.#strangers.set(key, stranger)
     // Inside TLS it is the outer socket that reports errors.
@@ -80,8 +80,8 @@ export class Acceptor {
   #expel(key: string): void {
     const stranger = this.#strangers.get(key)
     if (stranger === undefined) return
+    this.#blame(key, 'unauthenticated')
     this.#forget(key)
-    this.#options.transport.counts[stranger.fault]++
     stranger.socket.destroy()
   }
 
@@ -150,11 +150,12 @@ export class Acceptor {
     connection.end(`its handshake is ${fault}`)
   }
 
-  /** Counts what is wrong with a connection; a stranger is counted once, when it has gone. */
+  /** Counts what is wrong with a connection; of a stranger the first thing only. */
   #blame(key: string, fault: DropReason): void {
     const stranger = this.#strangers.get(key)
-    if (stranger) stranger.fault = fault
-    else this.#options.transport.counts[fault]++
+    if (stranger?.isBlamed) return
+    if (stranger) stranger.isBlamed = true
+    this.#options.transport.counts[fault]++
   }
 }
 
@@ -166,7 +167,7 @@ export type AcceptorOptions = {
   onAdmitted(node: NodeId): void
 }
 
-type Stranger = { readonly socket: Socket; readonly deadline: NodeJS.Timeout; fault: DropReason }
+type Stranger = { readonly socket: Socket; readonly deadline: NodeJS.Timeout; isBlamed: boolean }
 
 type Guest = { readonly connection: Connection; readonly hello: Hello }
 

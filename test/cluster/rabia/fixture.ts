@@ -69,6 +69,8 @@ type Host = {
   machine: ListMachine
   boots: number
   durable: LogRecord[]
+  /** All that has ever been in its log. */
+  written: LogRecord[]
   /** The snapshot on its disk, and the one on its way there. */
   snapshot: Snapshot | undefined
   saving: Snapshot | undefined
@@ -106,6 +108,7 @@ export class Cluster {
         machine: undefined as never,
         boots: 0,
         durable: [],
+        written: [],
         snapshot: undefined,
         saving: undefined,
         unsynced: [],
@@ -145,7 +148,7 @@ export class Cluster {
   /** Stops the node; of what was not synced, the first `kept` writes survive. */
   crash(node: NodeId, kept = 0): void {
     const host = this.host(node)
-    for (const persist of host.unsynced.slice(0, kept)) host.durable.push(...persist.records)
+    for (const persist of host.unsynced.slice(0, kept)) this.#write(host, persist.records)
     host.unsynced = []
     host.saving = undefined
     host.isUp = false
@@ -186,7 +189,7 @@ export class Cluster {
     const host = this.host(node)
     const persist = host.unsynced.shift()
     if (!persist) return false
-    host.durable.push(...persist.records)
+    this.#write(host, persist.records)
     this.input(node, { kind: 'persisted', token: persist.token })
     return true
   }
@@ -244,6 +247,11 @@ export class Cluster {
       this.tick()
     }
     throw new Error(`no agreement after ${ticksMax} ticks`)
+  }
+
+  #write(host: Host, records: readonly LogRecord[]): void {
+    host.durable.push(...records)
+    host.written.push(...records)
   }
 
   applied(node: NodeId): readonly string[] {
