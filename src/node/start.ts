@@ -35,12 +35,7 @@ export async function startNode(options: StartOptions): Promise<{ stopped: Promi
       logger: log.logger,
       ...(slices === undefined ? {} : { slices }),
     })
-    node.ready.then(
-      ({ freshToken }) => greet(options, node.url, freshToken),
-      // Is a failure of the node as well.
-      () => {},
-    )
-    return { stopped: run(node, log, options.stderr).finally(() => log.close()) }
+    return { stopped: run(node, log, options).finally(() => log.close()) }
   } catch (cause) {
     await log.close()
     options.stderr.write(`aether: ${explain(cause)}\n`)
@@ -52,13 +47,22 @@ function greet({ stdout, json }: StartOptions, url: string, token: string | unde
   stdout.write(json ? `${JSON.stringify({ url, token })}\n` : welcome(url, token))
 }
 
-async function run(node: AetherNode, log: NodeLog, stderr: NodeJS.WritableStream): Promise<number> {
+async function run(node: AetherNode, log: NodeLog, options: StartOptions): Promise<number> {
   const { logger } = log
   const signal = Promise.withResolvers<NodeJS.Signals>()
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => signal.resolve(name))
   const failure = Promise.withResolvers<{ cause: unknown }>()
   node.failed.then((cause) => failure.resolve({ cause }), failure.reject)
   process.once('uncaughtException', (cause) => failure.resolve({ cause }))
+  let isUp = false
+  node.ready.then(
+    ({ freshToken }) => {
+      isUp = true
+      greet(options, node.url, freshToken)
+    },
+    // The node has failed, then.
+    () => {},
+  )
   const end = await Promise.race([signal.promise, failure.promise])
   if (typeof end === 'string') {
     logger.info({ signal: end }, 'stopping: requests in flight may end')
@@ -68,11 +72,13 @@ async function run(node: AetherNode, log: NodeLog, stderr: NodeJS.WritableStream
   }
   // What is in memory can no longer be trusted to reach the disk: nothing is closed in an orderly way, nothing more is
   // acknowledged, and what was acknowledged is synced already.
-  const isExpected = end.cause instanceof AetherError
-  logger.fatal(isExpected ? {} : { err: end.cause }, 'the node cannot go on')
+  if (!(end.cause instanceof AetherError)) logger.fatal({ err: end.cause }, 'the node cannot go on')
+  else if (isUp) logger.fatal({ reason: end.cause.message }, 'the node cannot go on')
   await log.close()
-  stderr.write(`aether: ${explain(end.cause)}\n`, () => process.exit(EXIT_FAILED))
-  return new Promise(() => {})
+  const told = Promise.withResolvers<void>()
+  options.stderr.write(`aether: ${explain(end.cause)}\n`, () => told.resolve())
+  await told.promise
+  process.exit(EXIT_FAILED)
 }
 
 /** What was wrong and what to do, in a line or two and without a stack trace. */
