@@ -18,6 +18,7 @@ import {
   type Snapshot,
 } from '../../src/cluster/rabia/index.ts'
 import type { Cluster, Observer } from './cluster.ts'
+import { firstSlotOf } from './hosted-log.ts'
 import type { Start } from './process.ts'
 import { fail } from './property.ts'
 import { Quorums } from './quorums.ts'
@@ -175,6 +176,15 @@ export class Checker implements Observer {
     }
   }
 
+  /** What a node keeps on its disk does not grow with the history, once nothing has failed for a while. */
+  checkDisk(nodes: readonly NodeId[]): void {
+    for (const node of nodes) {
+      const slots = this.slots - firstSlotOf(this.#cluster.machine(node))
+      if (slots > this.#limits.decisions * LOGGED_FACTOR)
+        fail('bounded-disk', `the log of ${node} goes back ${slots} slots`)
+    }
+  }
+
   #applied(node: NodeId, effect: Extract<Effect, { kind: 'applied' }>): void {
     const { slot, digest } = effect
     const deeds = this.#nodes.get(node)!
@@ -282,6 +292,9 @@ const READS_MAX = 1_000
 
 /** Decisions are kept until a snapshot that covers them is durable. */
 const KEPT_FACTOR = 4
+
+/** Snapshots are taken after half of the kept decisions, later while one is being fetched. */
+const LOGGED_FACTOR = 3
 
 function nameOf({ epoch, slot, ballot }: Pick<Ballots, 'epoch' | 'slot'> & { ballot: Ballot }) {
   return `${epoch}/${slot}/${ballot.stage}/${ballot.phase}`

@@ -85,9 +85,32 @@ export class Operator implements Observer {
     return true
   }
 
+  /** From now on members that nobody else can help are replaced. */
+  watch(): void {
+    this.#cluster.world.schedule(WATCH_US, () => {
+      for (const node of this.members) {
+        const isLeaving = (this.#goals.get(node)?.kind ?? 'join') !== 'join'
+        if (!isLeaving && this.#isStranded(node)) this.replace(node)
+      }
+      this.watch()
+    })
+  }
+
   /** Takes a member out whose disk is of no use any more, and adds it as a new one. */
   replace(node: NodeId): void {
     this.#pursue(node, 'replace')
+  }
+
+  /** It was away, or had hardly joined, when everybody it knew was replaced: it lets none of the others in. */
+  #isStranded(node: NodeId): boolean {
+    const process = this.#cluster.process(node)
+    const { epoch = 0, members = [] } = process?.registers.membership ?? {}
+    if (epoch === 0 || process?.incarnation !== this.incarnationOf(node)) return false
+    return !members.some(({ id, incarnation }) =>
+      incarnation === undefined
+        ? this.members.includes(id)
+        : this.incarnationOf(id) === incarnation && (id !== node || this.members.length === 1),
+    )
   }
 
   #isPursuing(kind: Goal['kind']): boolean {
@@ -193,6 +216,8 @@ type Goal = {
 }
 
 const STEP_US = 300 * MILLISECOND
+
+const WATCH_US = 5 * SECOND
 
 /** Somebody notices that a disk was lost. */
 const REPLACEMENT_US = SECOND
