@@ -6,6 +6,7 @@ import {
   type Applicant,
   admission,
   isFinal,
+  ownEpoch,
   WaitingList,
 } from '../../src/cluster/membership/index.ts'
 import type { Hello, RefusalReason } from '../../src/cluster/wire/index.ts'
@@ -28,7 +29,7 @@ export class Fence {
   /** What this node says when it connects. */
   hello(): Hello {
     const { self, incarnation, roster } = this.#options
-    const { epoch } = this.#committed
+    const epoch = this.#ownEpoch
     return { cluster: 'sim', roster, node: self, incarnation, address: self, epoch }
   }
 
@@ -68,7 +69,12 @@ export class Fence {
 
   /** Whether this node has to stop because a peer does not let it in. */
   isOver(reason: RefusalReason, peerEpoch: number): boolean {
-    return isFinal(reason, peerEpoch, this.#committed.epoch)
+    return isFinal(reason, peerEpoch, this.#ownEpoch)
+  }
+
+  get #ownEpoch(): number {
+    const { self, incarnation, roster } = this.#options
+    return ownEpoch(this.#committed, { self, incarnation, isFounder: roster !== undefined })
   }
 
   get #committed(): MembershipSnapshot {

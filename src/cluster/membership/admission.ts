@@ -37,10 +37,11 @@ export function admission(hello: Hello, own: OwnView): Verdict {
 
 /**
  * Whether a refusal by a peer at `peerEpoch` means that this node can never take part again as it is. A peer that has
- * applied less than this node may be wrong about it; a node that knows no member yet has nothing to lose by waiting.
+ * applied less than this node may be wrong about it; one that knows itself to be no member, at `epoch` 0 (`ownEpoch`), has
+ * nothing to lose by waiting.
  */
-export function isFinal(reason: RefusalReason, peerEpoch: number, ownEpoch: number): boolean {
-  if (ownEpoch === 0 || peerEpoch < ownEpoch) return false
+export function isFinal(reason: RefusalReason, peerEpoch: number, epoch: number): boolean {
+  if (epoch === 0 || peerEpoch < epoch) return false
   return reason === 'other-incarnation' || reason === 'removed'
 }
 
