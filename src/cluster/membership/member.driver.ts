@@ -249,11 +249,13 @@ export class ClusterMember implements ClusterAdmin {
   /** The others may still need an answer about the slot that has ended this membership. */
   #leave(): void {
     const { cluster, self } = this.#options
-    const fault = new AetherError(
-      'membership-lost',
-      `${self} was removed from the cluster ${cluster}`,
-      `Its data directory is of no use to the cluster any more. To take the machine in again: ${readdition(self)}`,
-    )
+    const fault = this.#find(self)
+      ? excluded(self, undefined, 'other-incarnation')
+      : new AetherError(
+          'membership-lost',
+          `${self} was removed from the cluster ${cluster}`,
+          `Its data directory is of no use to the cluster any more. To take the machine in again, empty it, set \`join = true\` in [cluster] and start; then run \`aether cluster add ${self}\` on another node.`,
+        )
     this.#leaving ??= setTimeout(() => this.#fail(fault), LINGER_MS)
   }
 
