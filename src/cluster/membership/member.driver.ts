@@ -191,6 +191,15 @@ export class ClusterMember implements ClusterAdmin {
     return founding.kind === 'join' ? [...founding.contacts.keys()] : []
   }
 
+  /**
+   * Whether what this node has applied does not make it a member yet. It may be long out of date then, down to the beginning:
+   * whom it was told to ask knows better who belongs to the cluster, and where.
+   */
+  #isNewcomer(): boolean {
+    const { founding, self } = this.#options
+    return founding.kind === 'join' && this.#find(self)?.incarnation !== this.#consensus.incarnation
+  }
+
   /** Members of the same incarnation ask as well, as long as they have not heard that they were added. */
   #applicants() {
     const isNew = (id: NodeId, incarnation: string) => this.#find(id)?.incarnation !== incarnation
@@ -217,7 +226,7 @@ export class ClusterMember implements ClusterAdmin {
       roster: this.#home.identity.identity?.roster,
       committed: this.#members,
       pins: this.#home.identity.pins,
-      contacts: new Set(this.#contacts()),
+      contacts: new Set(this.#isNewcomer() ? this.#contacts() : []),
     }
   }
 
@@ -269,7 +278,7 @@ export class ClusterMember implements ClusterAdmin {
     if (epoch === this.#epoch) return
     this.#epoch = epoch
     const { self, report } = this.#options
-    this.#transport?.setPeers(epoch === 0 ? this.#contactPeers() : members.filter(isReachable))
+    this.#transport?.setPeers(this.#peers())
     const names = members.map(({ id, role }) => (role === 'voter' ? id : `${id} (${role})`))
     const isAlone = this.#transport === undefined || epoch === 0
     if (!isAlone) report('info', 'the members of the cluster', { epoch, members: names })
@@ -278,10 +287,14 @@ export class ClusterMember implements ClusterAdmin {
     this.#wasMember = isMember
   }
 
-  #contactPeers(): readonly Peer[] {
+  #peers(): readonly Peer[] {
     const { founding } = this.#options
-    if (founding.kind !== 'join') return []
-    return [...founding.contacts].map(([id, address]) => ({ id, address, incarnation: undefined }))
+    const members = this.#members.members.filter(isReachable)
+    if (founding.kind !== 'join' || !this.#isNewcomer()) return members
+    const contacts = [...founding.contacts].map(([id, address]) => {
+      return { id, address, incarnation: undefined }
+    })
+    return [...contacts, ...members.filter(({ id }) => !founding.contacts.has(id))]
   }
 
   /** The others may still need an answer about the slot that has ended this membership. */
