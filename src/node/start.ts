@@ -17,6 +17,9 @@ export type StartOptions = {
 const EXIT_FAILED = 1
 const EXIT_BAD_USAGE = 2
 
+/** How long the last words may take: perhaps nobody reads them any more. */
+const FAREWELL_MS = 1_000
+
 /**
  * Runs a node in this process until SIGTERM or SIGINT, or until its disk fails. `stopped` resolves with the exit code when
  * everything is closed.
@@ -75,10 +78,9 @@ async function run(node: AetherNode, log: NodeLog, options: StartOptions): Promi
   if (!(end.cause instanceof AetherError)) logger.fatal({ err: end.cause }, 'the node cannot go on')
   else if (isUp) logger.fatal({ reason: end.cause.message }, 'the node cannot go on')
   await log.close()
-  const told = Promise.withResolvers<void>()
-  options.stderr.write(`aether: ${explain(end.cause)}\n`, () => told.resolve())
-  await told.promise
-  process.exit(EXIT_FAILED)
+  setTimeout(() => process.exit(EXIT_FAILED), FAREWELL_MS)
+  options.stderr.write(`aether: ${explain(end.cause)}\n`, () => process.exit(EXIT_FAILED))
+  return new Promise(() => {})
 }
 
 /** What was wrong and what to do, in a line or two and without a stack trace. */
