@@ -54,8 +54,9 @@ export class Gate {
   }
 
   #view(): OwnView {
-    const { cluster, self, members, identity, contacts } = this.#options
+    const { cluster, self, members, identity } = this.#options
     const { pins } = identity
+    const contacts = this.ownEpoch > 0 ? NOBODY : this.#options.contacts
     const roster = identity.identity?.roster
     return { self, cluster, roster, committed: members, pins, contacts }
   }
@@ -69,5 +70,8 @@ export type GateOptions = {
   readonly identity: IdentityFile
   /** As this node has applied them: it changes. */
   readonly members: Membership
+  /** Whom it was told to ask, if it was told to join. */
   readonly contacts: ReadonlySet<NodeId>
 }
+
+const NOBODY: ReadonlySet<NodeId> = new Set()

@@ -233,7 +233,7 @@ export class ClusterMember implements ClusterAdmin {
     if (epoch === this.#epoch) return
     this.#epoch = epoch
     const { report } = this.#options
-    this.#transport?.setPeers(epoch === 0 ? this.#contactPeers() : members.filter(isReachable))
+    this.#transport?.setPeers(this.#peers())
     const names = members.map(({ id, role }) => (role === 'voter' ? id : `${id} (${role})`))
     const isAlone = this.#transport === undefined || epoch === 0
     if (!isAlone) report('info', 'the members of the cluster', { epoch, members: names })
@@ -242,8 +242,18 @@ export class ClusterMember implements ClusterAdmin {
     else if (epoch > 0 && identity.hasJoined) this.#leave()
   }
 
-  #contactPeers(): readonly Peer[] {
-    return [...this.#contacts()].map(([id, address]) => ({ id, address, incarnation: undefined }))
+  /**
+   * With whom to be connected. What a newcomer has applied may be long out of date, down to the beginning of the cluster:
+   * whom it was told to ask is reached where it was told.
+   */
+  #peers(): readonly Peer[] {
+    const members = this.#members.members.filter(isReachable)
+    if (this.#gate.ownEpoch > 0) return members
+    const contacts = this.#contacts()
+    return [
+      ...[...contacts].map(([id, address]) => ({ id, address, incarnation: undefined })),
+      ...members.filter(({ id }) => !contacts.has(id)),
+    ]
   }
 
   /** The others may still need an answer about the slot that has ended this membership. */
