@@ -271,7 +271,8 @@ export class ClusterMember implements ClusterAdmin {
     const { self, report } = this.#options
     this.#transport?.setPeers(epoch === 0 ? this.#contactPeers() : members.filter(isReachable))
     const names = members.map(({ id, role }) => (role === 'voter' ? id : `${id} (${role})`))
-    if (epoch > 0) report('info', 'the members of the cluster', { epoch, members: names })
+    const isAlone = this.#transport === undefined || epoch === 0
+    if (!isAlone) report('info', 'the members of the cluster', { epoch, members: names })
     const isMember = this.#find(self)?.incarnation === this.#consensus.incarnation
     if (this.#wasMember && !isMember) this.#leave()
     this.#wasMember = isMember

@@ -11,7 +11,7 @@ import type { NodeId } from '../../base/ids.ts'
 import type { Ballot, SlotNumber } from './ballot.ts'
 import type { Batch, Request } from './batch.ts'
 import { commonCoin } from './coin.ts'
-import type { Effect, Input, Outcome } from './effect.ts'
+import type { Effect, Input } from './effect.ts'
 import type { Electorate } from './electorate.ts'
 import { Intake } from './intake.ts'
 import { Ledger, type Settled } from './ledger.ts'
@@ -49,8 +49,8 @@ export class Rabia {
     const limits = { ...LIMITS, ...options.limits }
     this.#options = options
     this.#ledger = new Ledger(machine, limits)
-    this.#intake = new Intake({ origin: self, boot, limits })
-    this.#reader = new Reader(boot)
+    this.#intake = new Intake({ origin: self, boot, out: this.#out, limits })
+    this.#reader = new Reader(boot, this.#out)
     this.#recall = new Recall(self, boot)
     this.#transfer = new Transfer(this.#ledger, limits, this.#out)
     this.#sequencer = new Sequencer({
@@ -152,7 +152,7 @@ export class Rabia {
     this.#transfer.compact()
     const action = this.#pace.tick(this.#ledger.slot, this.#isBusy())
     if (action === 'repeat') this.#repeatTo(peers)
-    else this.#queryMarks(peers)
+    else this.#reader.ask(peers)
     // Nobody tells a node without a vote what is decided.
     if (action === 'ask' || !this.#isVoter) this.#ask(this.#pace.turn(peers))
   }
@@ -172,7 +172,7 @@ export class Rabia {
     }
     this.#ask(peers)
     this.#askWitnesses(peers)
-    this.#queryMarks(peers)
+    this.#reader.ask(peers)
     this.#sequencer.propose()
   }
 
@@ -196,8 +196,8 @@ export class Rabia {
   #request(request: Request): void {
     const known = this.#ledger.sessions.known(request)
     const reason = known ? undefined : this.#refusal(request)
-    if (known) this.#reply(request, known)
-    else if (reason !== undefined) this.#reply(request, { kind: 'busy', reason })
+    if (known) this.#intake.reply(request, known)
+    else if (reason !== undefined) this.#intake.reply(request, { kind: 'busy', reason })
     // While another batch is ahead of it an own one would gain nothing by being sealed early, and be small.
     else if (this.#sequencer.queue.size === 0) this.#seal()
   }
@@ -227,13 +227,8 @@ export class Rabia {
       const round = this.#reader.begin(electorate)
       if (round === undefined) return
       this.#reader.answer(this.#options.self, round, this.#sequencer.mark)
-      this.#queryMarks(this.#out.peers)
+      this.#reader.ask(this.#out.peers)
     }
-  }
-
-  #queryMarks(peers: readonly NodeId[]): void {
-    const round = this.#reader.asking
-    if (round !== undefined) this.#out.send(peers, { kind: 'mark-query', round })
   }
 
   #receive(from: NodeId, message: Message): void {
@@ -332,7 +327,7 @@ export class Rabia {
   #applied(batch: Batch | undefined, settled: readonly Settled[]): void {
     if (batch) this.#intake.close(batch.id)
     for (const { request, outcome } of settled) {
-      if (this.#intake.settle(request)) this.#reply(request, outcome)
+      this.#intake.settle(request, outcome)
     }
     this.#transfer.count(batch)
     this.#meetElectorate()
@@ -358,7 +353,8 @@ export class Rabia {
     const snapshot = this.#transfer.saved(slot)
     if (snapshot) {
       this.#jump(snapshot)
-      this.#settleJumped()
+      this.#intake.settleKnown(this.#ledger.sessions)
+      for (const batch of this.#intake.open) this.#sequencer.queue.add(batch)
       this.#ask(this.#pace.turn(this.#out.peers))
       this.#enter()
     }
@@ -371,16 +367,6 @@ export class Rabia {
     this.#early = []
     this.#meetElectorate()
     this.#out.push({ kind: 'restored', slot: snapshot.slot, digest: snapshot.digest })
-  }
-
-  /** Answers the requests that a slot before the snapshot has carried out. */
-  #settleJumped(): void {
-    for (const request of this.#intake.requests) {
-      const known = this.#ledger.sessions.known(request)
-      if (known && this.#intake.settle(request)) this.#reply(request, known)
-    }
-    this.#intake.closeSettled()
-    for (const batch of this.#intake.open) this.#sequencer.queue.add(batch)
   }
 
   /** The last slot that n − f members are known to have applied. */
@@ -399,10 +385,6 @@ export class Rabia {
     this.#out.peers = known.filter((node) => node !== self)
     this.#isVoter = electorate.members.includes(self) && (isSelf?.() ?? true)
     if (this.#hasStarted) this.#askWitnesses(this.#out.peers)
-  }
-
-  #reply(request: Request, outcome: Outcome): void {
-    this.#out.push({ kind: 'reply', client: request.client, seq: request.seq, outcome })
   }
 }
 
