@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path'
 import { z } from 'zod'
 import type { NodeId } from '../base/ids.ts'
 import { err, ok, type Result } from '../base/result.ts'
+import { parseAddress, SECRET_BYTES_MIN } from '../cluster/wire/index.ts'
 import { isWildcard } from './guard.ts'
 
 /**
@@ -57,9 +58,6 @@ export const ClusterSection = z.strictObject({
   peers: z.record(Name, Address),
 })
 
-/** A guessed secret gives the whole cluster away, and whoever sees a handshake may guess offline. */
-const SECRET_BYTES_MIN = 32
-
 /** More than five voters make every decision slower and none safer; further nodes join as learners. */
 const FOUNDERS_MAX = 5
 
@@ -88,13 +86,6 @@ export function readClusterConfig(
   return ok({ name, id, secret: secret.value, join, listen, address, peers, tls: tls.value })
 }
 
-/** The host and the port of `host:port`, where an IPv6 host is in brackets. */
-export function splitAddress(address: string): { readonly host: string; readonly port: number } {
-  const colon = address.lastIndexOf(':')
-  const host = address.slice(0, colon).replace(/^\[(.*)\]$/, '$1')
-  return { host, port: Number(address.slice(colon + 1)) }
-}
-
 type Roster = Pick<ClusterConfig, 'id' | 'join' | 'peers' | 'address'>
 
 function problemOf({ id, join, peers, address }: Roster): string | undefined {
@@ -108,16 +99,16 @@ function problemOf({ id, join, peers, address }: Roster): string | undefined {
     return `cluster.peers has ${peers.size} nodes; a cluster is formed by at most ${FOUNDERS_MAX}, further ones join`
   }
   if (new Set(peers.values()).size < peers.size) return 'cluster.peers has an address twice'
-  if (isWildcard(splitAddress(address).host)) {
+  if (isWildcard(parseAddress(address)?.host ?? '')) {
     return `the other nodes cannot reach ${address}: cluster.peers needs ${id} = "host:port" with an address of this machine`
   }
   return undefined
 }
 
+/** Others have to know the port: none that the system chooses. */
 function isAddress(text: string): boolean {
-  if (!/^([\w.-]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}$/.test(text)) return false
-  const { port } = splitAddress(text)
-  return port > 0 && port <= 65_535
+  const address = parseAddress(text)
+  return address !== undefined && address.port > 0
 }
 
 function readSecret(path: string): Result<Uint8Array, string> {

@@ -1,11 +1,12 @@
 /** With whom a node exchanges messages: the shipped admission over what the node has applied, with its pins on the machine's disk. */
 import { text, utf8 } from '../../src/base/bytes.ts'
 import type { NodeId } from '../../src/base/ids.ts'
+import type { MembershipSnapshot } from '../../src/cluster/control/index.ts'
 import {
   type Applicant,
   admission,
-  type CommittedMembers,
   isFinal,
+  ownEpoch,
   WaitingList,
 } from '../../src/cluster/membership/index.ts'
 import type { Hello, RefusalReason } from '../../src/cluster/wire/index.ts'
@@ -33,7 +34,7 @@ export class Fence {
   /** What this node says when it connects. */
   hello(): Hello {
     const { self, incarnation, roster } = this.#options
-    const { epoch } = this.#committed
+    const epoch = this.#ownEpoch
     return { cluster: 'sim', roster, node: self, incarnation, address: self, epoch }
   }
 
@@ -73,10 +74,15 @@ export class Fence {
 
   /** Whether this node has to stop because a peer does not let it in. */
   isOver(reason: RefusalReason, peerEpoch: number): boolean {
-    return isFinal(reason, peerEpoch, { self: this.#options.self, committed: this.#committed })
+    return isFinal(reason, peerEpoch, this.#ownEpoch)
   }
 
-  get #committed(): CommittedMembers {
+  get #ownEpoch(): number {
+    const { self, incarnation, roster } = this.#options
+    return ownEpoch(this.#committed, { self, incarnation, isFounder: roster !== undefined })
+  }
+
+  get #committed(): MembershipSnapshot {
     return this.#options.committed()
   }
 
@@ -105,7 +111,7 @@ export type FenceOptions = {
   /** Of the roster that the node forms a cluster with; undefined when it joins one. */
   readonly roster: string | undefined
   readonly contacts: ReadonlySet<NodeId>
-  readonly committed: () => CommittedMembers
+  readonly committed: () => MembershipSnapshot
   readonly file: HostedFile
   readonly ticks: () => number
   /** The disk has failed. */

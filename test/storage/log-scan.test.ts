@@ -56,8 +56,9 @@ function perform(files: Files, { actions }: Run): void {
     if (action.kind === 'create') files.set(action.segment, new Uint8Array())
     if (action.kind === 'remove') files.delete(action.segment)
     if (action.kind !== 'write') continue
-    const file = new Uint8Array(action.offset + action.bytes.length)
-    file.set(files.get(action.segment)!)
+    const before = files.get(action.segment)!
+    const file = new Uint8Array(Math.max(before.length, action.offset + action.bytes.length))
+    file.set(before)
     file.set(action.bytes, action.offset)
     files.set(action.segment, file)
   }
@@ -229,7 +230,11 @@ test('a payload that looks like a frame is not taken for one in a torn tail', ()
     previous: frameHash(last),
   }
   const frame = encodeFrame(place, [{ slot: 7, bytes }])
-  const whole = changed(log, 2, (file) => new Uint8Array([...file, ...frame]))
+  const whole = changed(
+    log,
+    2,
+    (file) => new Uint8Array([...file.subarray(0, SECTOR_BYTES), ...frame]),
+  )
   expect(scan(whole).slots).toEqual([1, 2, 3, 4, 5, 6, 7])
   const torn = changed(whole, 2, (file) => file.fill(0, SECTOR_BYTES + 3 * SECTOR_BYTES))
   expect(scan(torn).slots).toEqual([1, 2, 3, 4, 5, 6])

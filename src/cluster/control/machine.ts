@@ -79,6 +79,7 @@ export class ControlMachine implements StateMachine {
       case 'promote':
       case 'remove':
       case 'bind':
+      case 'move':
         return this.#change(command)
       case 'announce':
         this.#announced.set(command.node, command.knows)

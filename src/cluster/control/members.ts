@@ -21,6 +21,7 @@ export type Member = {
  * - `promote`: a learner votes from the next slot on.
  * - `remove`: a node is no member any more.
  * - `bind`: the founder's disk is this one. The first counts; it needs no epoch, for all founders bind at once.
+ * - `move`: a node is reached at another address. It says so itself, hence no epoch.
  */
 export type MembershipChange =
   | {
@@ -33,6 +34,12 @@ export type MembershipChange =
   | { readonly kind: 'promote'; readonly epoch: number; readonly node: NodeId }
   | { readonly kind: 'remove'; readonly epoch: number; readonly node: NodeId }
   | { readonly kind: 'bind'; readonly node: NodeId; readonly incarnation: string }
+  | {
+      readonly kind: 'move'
+      readonly node: NodeId
+      readonly incarnation: string
+      readonly address: string
+    }
 
 /** Why a change did not take place. Part of the digest of a slot: the same words in all versions. */
 export type MembershipRefusal =
@@ -83,7 +90,7 @@ export class Membership {
 
   /** Carries the change out, or says why not and changes nothing. */
   apply(change: MembershipChange): MembershipRefusal | undefined {
-    if (change.kind !== 'bind' && change.epoch !== this.#epoch) return 'other-epoch'
+    if ('epoch' in change && change.epoch !== this.#epoch) return 'other-epoch'
     const member = this.find(change.node)
     if (change.kind === 'add') {
       if (member) return 'already-member'
@@ -104,6 +111,10 @@ export class Membership {
         if (member.incarnation === change.incarnation) return undefined
         if (member.incarnation !== undefined) return 'other-incarnation'
         return this.#change([...others, { ...member, incarnation: change.incarnation }])
+      case 'move':
+        if (member.incarnation !== change.incarnation) return 'other-incarnation'
+        if (member.address === change.address) return undefined
+        return this.#change([...others, { ...member, address: change.address }])
     }
   }
 

@@ -7,7 +7,7 @@ import type { MembershipChange, MembershipRefusal } from './members.ts'
  * A command of the replicated control state, as the log orders it.
  *
  * - `write`: of the key-value store.
- * - `add`, `promote`, `remove`, `bind`: a change of the members, in effect from the next slot on.
+ * - `add`, `promote`, `remove`, `bind`, `move`: a change of the members, in effect from the next slot on.
  * - `announce`: the program on `node` knows all commands up to format `knows`.
  * - `enable`: from here on commands up to format `upTo` take effect, if all voters have announced that they know them.
  */

@@ -152,7 +152,8 @@ export class ReplicatedControlStore implements ControlStore {
         break
       case 'expired':
       case 'superseded':
-        waiting.resolve(err({ kind: 'unavailable', reason: 'the session has ended: try again' }))
+        // This copy of the request has changed nothing; an earlier one may have.
+        waiting.resolve(err({ kind: 'outcome-unknown', reason: 'the session has ended' }))
         break
     }
   }

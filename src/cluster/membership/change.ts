@@ -3,12 +3,10 @@
  * and the log takes at most one of those that name the same.
  */
 import type { NodeId } from '../../base/ids.ts'
+import { type MembershipSnapshot, VOTERS_MAX } from '../control/index.ts'
 import { quorum } from '../rabia/index.ts'
 import type { RemoveRefusal } from './admin.ts'
-import { type CommittedMembers, type Observations, reachable, votersOf } from './view.ts'
-
-/** More voters make every decision slower and the cluster hardly safer: five survive the loss of two. */
-export const VOTERS_MAX = 5
+import { type Observations, reachable, votersOf } from './view.ts'
 
 /** A learner this close has all but the slots in flight: as a voter it does not hold up the others. */
 const BEHIND_SLOTS_MAX = 16
@@ -17,7 +15,10 @@ const BEHIND_SLOTS_MAX = 16
  * The learner that this node promotes now, if any. By convention the lowest voter does it among those it reaches; two that
  * do not see each other name the same epoch, and one of them wins.
  */
-export function promotion(committed: CommittedMembers, observed: Observations): NodeId | undefined {
+export function promotion(
+  committed: MembershipSnapshot,
+  observed: Observations,
+): NodeId | undefined {
   const voters = votersOf(committed)
   const [first] = reachable(voters, observed)
   if (first !== observed.self || voters.length >= VOTERS_MAX) return undefined
@@ -32,7 +33,7 @@ export function promotion(committed: CommittedMembers, observed: Observations): 
 
 /** Why `id` may not be removed now. */
 export function removalRefusal(
-  committed: CommittedMembers,
+  committed: MembershipSnapshot,
   observed: Observations,
   id: NodeId,
 ): RemoveRefusal | undefined {
@@ -50,7 +51,7 @@ export function removalRefusal(
 
 /** What keeps this node from having commands ordered: the voters it does not reach. Undefined when nothing does. */
 export function missingQuorum(
-  committed: CommittedMembers,
+  committed: MembershipSnapshot,
   observed: Pick<Observations, 'self' | 'connected'>,
 ): MissingQuorum | undefined {
   const voters = votersOf(committed)

@@ -2,7 +2,7 @@ import { hex, utf8 } from '../../base/bytes.ts'
 import { sha256 } from '../../base/hash.ts'
 import type { NodeId } from '../../base/ids.ts'
 
-/** Who forms a cluster: the address of each founder. */
+/** Nodes, each with the `host:port` of its cluster listener: who forms a cluster, or whom to ask for one. */
 export type Roster = ReadonlyMap<NodeId, string>
 
 /**

@@ -1,21 +1,6 @@
 import type { NodeId } from '../../base/ids.ts'
+import type { MembershipSnapshot } from '../control/index.ts'
 import type { SlotNumber } from '../rabia/index.ts'
-
-/** The members as the log has committed them, up to the last slot that this node has applied. */
-export type CommittedMembers = {
-  /** Grows by one with every change. */
-  readonly epoch: number
-  readonly members: readonly Member[]
-}
-
-export type Member = {
-  readonly id: NodeId
-  /** Names the disk that the member has its log on; undefined until a founder is bound to one. */
-  readonly incarnation: string | undefined
-  /** `host:port`. */
-  readonly address: string
-  readonly role: 'voter' | 'learner'
-}
 
 /** What a node observes beside it. Never decides who is a member, only when a change is wise. */
 export type Observations = {
@@ -26,8 +11,28 @@ export type Observations = {
   readonly applied: ReadonlyMap<NodeId, SlotNumber>
 }
 
+/** Which member a node takes for itself. */
+export type Self = {
+  readonly self: NodeId
+  readonly incarnation: string
+  /** It began with the roster of the cluster: a member of its name that is not bound yet is itself. */
+  readonly isFounder: boolean
+}
+
+/**
+ * The epoch that a node may speak of: 0 when it does not know itself to be a member, because it has yet to join, or has not
+ * applied yet that it was added.
+ */
+export function ownEpoch(committed: MembershipSnapshot, own: Self): number {
+  const member = committed.members.find(({ id }) => id === own.self)
+  if (member === undefined) return 0
+  const { incarnation } = member
+  const isOwn = incarnation === undefined ? own.isFounder : incarnation === own.incarnation
+  return isOwn ? committed.epoch : 0
+}
+
 /** The voters, ascending. */
-export function votersOf({ members }: CommittedMembers): readonly NodeId[] {
+export function votersOf({ members }: MembershipSnapshot): readonly NodeId[] {
   return members.filter(({ role }) => role === 'voter').map(({ id }) => id)
 }
 

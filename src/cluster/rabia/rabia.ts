@@ -178,7 +178,8 @@ export class Rabia {
     const reason = known ? undefined : this.#refusal(request)
     if (known) this.#intake.reply(request, known)
     else if (reason !== undefined) this.#intake.reply(request, { kind: 'busy', reason })
-    else if (this.#intake.open.length === 0) this.#seal()
+    // While another batch is ahead of it an own one would gain nothing by being sealed early, and be small.
+    else if (this.#sequencer.queue.size === 0) this.#seal()
   }
 
   #refusal(request: Request): string | undefined {

@@ -24,7 +24,8 @@ export class Connection {
     socket.setNoDelay(true)
     socket.on('data', (chunk: Buffer) => this.#receive(chunk))
     socket.on('drain', () => events.onDrain?.())
-    socket.on('error', (error) => this.end(error.message))
+    // An error of several addresses has no message of its own.
+    socket.on('error', (error: NodeJS.ErrnoException) => this.end(error.message || `${error.code}`))
     socket.on('end', () => this.end('closed by the other side'))
     socket.on('close', () => this.end('closed'))
   }

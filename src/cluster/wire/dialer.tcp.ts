@@ -124,29 +124,35 @@ export class Dialer {
         return transport.onRefused(this.#peer.id, admission.reason, hello.epoch)
       }
       connection.open(keys)
-      this.#admit(connection, hello)
+      this.#refusal(hello).then(
+        (refusal) => this.#decided(connection, hello, refusal),
+        () => connection.end('this node could not decide on it'),
+      )
     }
   }
 
-  /** The other side admits this node; now the question the other way round. */
-  #admit(connection: Connection, hello: Hello): void {
+  /** The other side has admitted this node, and this node has decided on the other. */
+  #decided(connection: Connection, hello: Hello, refusal: string | undefined): void {
     const { transport } = this.#options
-    const refuse = (reason: string) => {
+    if (connection.hasEnded) return
+    if (refusal !== undefined) {
       transport.counts.refused++
-      connection.end(reason)
+      connection.end(refusal)
+      return
     }
-    const decide = async () => {
-      if (hello.node !== this.#peer.id) return refuse(`${hello.node} answers at its address`)
-      const admission = await transport.admit(hello)
-      if (connection.hasEnded) return
-      if (!admission.admit) return refuse(`this node refuses it: ${admission.reason}`)
-      if (!isSame(this.#peer, hello.incarnation)) return refuse('it is another incarnation')
-      clearTimeout(this.#deadline)
-      this.#incarnation = hello.incarnation
-      this.#failures = 0
-      transport.onConnected(this.#peer.id)
-    }
-    decide().catch(() => connection.end('this node could not decide on it'))
+    clearTimeout(this.#deadline)
+    this.#incarnation = hello.incarnation
+    this.#failures = 0
+    transport.onConnected(this.#peer.id)
+  }
+
+  /** Why this node does not want to talk to who has answered, if so. */
+  async #refusal(hello: Hello): Promise<string | undefined> {
+    if (hello.node !== this.#peer.id) return `${hello.node} answers at its address`
+    const admission = await this.#options.transport.admit(hello)
+    if (!admission.admit) return `this node refuses it: ${admission.reason}`
+    // Asked last, since the membership may have changed meanwhile.
+    return isSame(this.#peer, hello.incarnation) ? undefined : 'it is another incarnation'
   }
 
   #ended(reason: string): void {

@@ -40,7 +40,8 @@ export type TransportOptions = {
   hello(): Hello
   /**
    * Whether to exchange frames with the node that has proved to be of the cluster's secret and says `hello`. Asked for
-   * dialed and accepted connections alike; no frame goes either way before the answer. `setPeers` has the last word.
+   * dialed and accepted connections alike; no frame goes either way before the answer. `setPeers` has the last word. A
+   * rejection ends the connection.
    */
   admit(hello: Hello): Admission | Promise<Admission>
   /** `payload` is the receiver's; it is a view that keeps alive the memory around it. */

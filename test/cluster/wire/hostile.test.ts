@@ -108,7 +108,7 @@ test('those who speak one byte at a time have no longer than the others', async 
   const b = await started('b', { limits: { ...QUICK, handshakeMs: 200 } })
   const socket = connect(b.address)
   await once(socket, 'connect')
-  socket.write(Uint8Array.of(0, 0, 0, 100))
+  socket.write(Uint8Array.of(0, 0, 15, 0))
   const drip = setInterval(() => socket.write(Uint8Array.of(1)), 10)
   await closed(socket)
   clearInterval(drip)

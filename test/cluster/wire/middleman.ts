@@ -12,6 +12,8 @@ export class Middleman {
   /** The side of the dialer and the side of the listener of each connection. */
   readonly pairs: { readonly dialer: Socket; readonly listener: Socket }[] = []
   address = ''
+  /** A side that has gone is not missed by the other one. */
+  isMute = false
   readonly #server = createServer()
 
   async start(target: () => Address): Promise<this> {
@@ -30,8 +32,8 @@ export class Middleman {
         [dialer, listener],
         [listener, dialer],
       ] as const) {
-        one.on('error', () => other.destroy())
-        one.on('close', () => other.destroy())
+        one.on('error', () => {})
+        one.on('close', () => this.isMute || other.destroy())
       }
     })
     this.#server.listen(0, '127.0.0.1')

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { afterEach, expect, test } from 'vitest'
 import { utf8 } from '../../../src/base/bytes.ts'
 import { type Admission, CONSENSUS_CHANNEL } from '../../../src/cluster/wire/index.ts'
@@ -278,6 +279,35 @@ test('what waits for a peer that does not read is bounded, and consensus overtak
   const heard = b.log.filter((entry) => entry.startsWith('a: '))
   expect(heard.filter((entry) => entry === 'a: #2 100000')).toHaveLength(taken)
   expect(heard.indexOf('a: urgent')).toBeLessThan(heard.lastIndexOf('a: #2 100000') - 10)
+  await middleman.stop()
+})
+
+test('what waited when a connection ended is not sent on the next one', async () => {
+  const [a, b] = await pair()
+  while (a.transport.send(b.id, BULK, new Uint8Array(100_000)));
+  expect(a.say(b, 'stale')).toBe(true)
+  a.transport.setPeers([{ ...b.peer(), address: `localhost:${b.address.port}` }])
+  await a.sees('+b', 1)
+  a.say(b, 'fresh')
+  await b.sees('a: fresh')
+  expect(b.log).not.toContain('a: stale')
+})
+
+test('a connection whose end nobody was told of is replaced by the next one', async () => {
+  const quiet = { limits: { ...QUICK, pingMs: 60_000 } }
+  const [a, b] = [await started('a', quiet), await started('b', quiet)]
+  const middleman = await new Middleman().start(() => b.address)
+  a.transport.setPeers([{ ...b.peer(), address: middleman.address }])
+  b.transport.setPeers([{ ...a.peer(), address: '127.0.0.1:1' }])
+  await a.sees('+b')
+  const { dialer, listener } = middleman.pair
+  middleman.isMute = true
+  const replaced = once(listener, 'close')
+  dialer.destroy()
+  await a.sees('+b', 1)
+  await replaced
+  a.say(b, 'hello')
+  await b.sees('a: hello')
   await middleman.stop()
 })
 
