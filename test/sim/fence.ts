@@ -40,20 +40,19 @@ export class Fence {
 
   /** Whom this node connects to. */
   dials(node: NodeId): boolean {
-    const { epoch, members } = this.#committed
-    return epoch === 0 ? this.#options.contacts.has(node) : members.some(({ id }) => id === node)
+    return this.#contacts.has(node) || this.#committed.members.some(({ id }) => id === node)
   }
 
   /** Whether the node is let in now; a refusal if it is not, and undefined when it will be a little later. */
   admit(hello: Hello): true | RefusalReason | undefined {
-    const { self, roster, contacts, ticks } = this.#options
+    const { self, roster, ticks } = this.#options
     const own = {
       self,
       cluster: 'sim',
       roster,
       committed: this.#committed,
       pins: this.#pins,
-      contacts,
+      contacts: this.#contacts,
     }
     const verdict = admission(hello, own)
     if (verdict.admit) {
@@ -77,6 +76,12 @@ export class Fence {
     return isFinal(reason, peerEpoch, this.#ownEpoch)
   }
 
+  /** Whom it asks, as long as it has not applied that it is a member. */
+  get #contacts(): ReadonlySet<NodeId> {
+    const { roster, contacts } = this.#options
+    return roster === undefined && this.#ownEpoch === 0 ? contacts : NOBODY
+  }
+
   get #ownEpoch(): number {
     const { self, incarnation, roster } = this.#options
     return ownEpoch(this.#committed, { self, incarnation, isFounder: roster !== undefined })
@@ -98,6 +103,8 @@ export class Fence {
     })
   }
 }
+
+const NOBODY: ReadonlySet<NodeId> = new Set()
 
 /** The incarnations that a node's disk holds others to. */
 export function pinsOf(file: HostedFile): Map<NodeId, string> {
