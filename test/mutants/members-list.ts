@@ -128,8 +128,8 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
   mutant(
     'take two changes of the members that were made for one epoch',
     MEMBERS,
-    "if (change.kind !== 'bind' && change.epoch !== this.#epoch)",
-    "if (change.kind !== 'bind' && change.epoch > this.#epoch)",
+    "if ('epoch' in change && change.epoch !== this.#epoch)",
+    "if ('epoch' in change && change.epoch > this.#epoch)",
   ),
   mutant(
     'keep the epoch when the members change',
