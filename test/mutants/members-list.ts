@@ -99,7 +99,7 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     'forget R15: vote without being recalled',
     FRANCHISE,
     'return this.#isVoter && this.isRecalled',
-    'return this.#isVoter || this.isRecalled',
+    'return this.#isVoter && (this.isRecalled || this.#hasStarted)',
   ),
   mutant(
     'forget R15: remember nothing of others',
@@ -111,7 +111,7 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     'forget R15: compare with what was learned since the start',
     RECALL,
     'includes(this.#start ?? now, slot, ballot)',
-    'includes(now, slot, ballot)',
+    'includes(slot < 0 ? (this.#start ?? now) : now, slot, ballot)',
   ),
   mutant(
     'let in whoever has the name of a member',
@@ -128,8 +128,8 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
   mutant(
     'take two changes of the members that were made for one epoch',
     MEMBERS,
-    "if (change.kind !== 'bind' && change.epoch !== this.#epoch)",
-    "if (change.kind !== 'bind' && change.epoch > this.#epoch)",
+    "if ('epoch' in change && change.epoch !== this.#epoch)",
+    "if ('epoch' in change && change.epoch > this.#epoch)",
   ),
   mutant(
     'keep the epoch when the members change',
