@@ -22,7 +22,7 @@ export function admission(hello: Hello, own: OwnView): Verdict {
   if (member?.incarnation !== undefined) {
     return member.incarnation === hello.incarnation
       ? { admit: true }
-      : refused('other-incarnation', true)
+      : refused('other-incarnation', hello.epoch === 0)
   }
   if (isForeign && hello.roster !== own.roster) return refused('foreign-roster')
   if (member === undefined) {

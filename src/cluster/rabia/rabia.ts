@@ -138,6 +138,8 @@ export class Rabia {
 
   #tick(): void {
     const { peers } = this.#out
+    // Whatever is ahead, requests have gathered long enough.
+    this.#seal()
     this.#out.push(...this.#sequencer.journal.flush())
     this.#transfer.tick(this.#agreed())
     this.#transfer.compact()

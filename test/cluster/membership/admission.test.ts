@@ -42,10 +42,16 @@ function hello(node: NodeId, incarnation: string, more: Partial<Hello> = {}): He
 
 test('a bound member is admitted with its incarnation and no other', () => {
   expect(admission(hello(n2, 'two'), own)).toEqual({ admit: true })
-  expect(admission(hello(n2, 'emptied'), own)).toEqual({
+  const stranger = hello(n2, 'emptied', { epoch: 0 })
+  const refusal = { admit: false, reason: 'other-incarnation' }
+  expect(admission(stranger, own)).toEqual({ ...refusal, waits: true })
+})
+
+test('a node that begins the cluster anew under the name of a member does not wait to be added', () => {
+  expect(admission(hello(n2, 'emptied', { epoch: 1 }), own)).toEqual({
     admit: false,
     reason: 'other-incarnation',
-    waits: true,
+    waits: false,
   })
 })
 
