@@ -18,7 +18,7 @@ import { entryKey, entryName, entryPrefix, keyAfter, prefixEnd, sortKeyOf } from
 import { assertKey, assertWrite } from './limit.ts'
 import { partitionOf } from './partition.ts'
 import type { MapWrite, Replica } from './replica.ts'
-import type { ReplicaHost, WriteOutcome } from './replica-host.driver.ts'
+import type { ReplicaHost } from './replica-host.driver.ts'
 
 /**
  * One space of the map. An entry is in the cache only while no write to it is in flight, so the
@@ -54,7 +54,7 @@ export class Space implements MapSpace {
     // One more than wanted tells whether a page follows. Tombstones take room too; then the range
     // is read again with more room, and not continued, because a page shows one state.
     for (let limit = wanted + 1; ; limit *= 4) {
-      const version = replica.version()
+      const version = replica.versionOf(this.#name, partitionKey)
       const found = range === undefined ? [] : await this.#parts.engine.scan({ ...range, limit })
       const entries = found.flatMap((entry) => living(keys, entry))
       if (entries.length <= wanted && found.length === limit) continue
@@ -66,14 +66,15 @@ export class Space implements MapSpace {
 
   async version(partitionKey: string): Promise<Result<Version, Unavailable>> {
     const located = await this.#locate(partitionKey)
-    return located.ok ? ok(located.value.replica.version()) : located
+    if (!located.ok) return located
+    return ok(located.value.replica.versionOf(this.#name, partitionKey))
   }
 
   async write(
     partitionKey: string,
     operations: readonly MapOperation[],
     { requestId }: WriteOptions,
-  ): Promise<WriteOutcome> {
+  ): ReturnType<MapSpace['write']> {
     const write = { space: this.#name, partitionKey, operations, requestId }
     assertWrite(write)
     const { host, cache } = this.#parts
@@ -82,9 +83,11 @@ export class Space implements MapSpace {
     for (const { kind, sortKey } of operations) {
       if (kind !== 'check') cache.delete(entryName(this.#name, partitionKey, sortKey))
     }
+    const previous = replica.orderedVersionOf(this.#name, partitionKey)
     const outcome = await host.write(partition, replica, write)
-    if (outcome.ok) this.#remember(write, outcome.value, replica)
-    return outcome
+    if (!outcome.ok) return outcome
+    this.#remember(write, outcome.value, replica)
+    return ok({ version: outcome.value, previous })
   }
 
   /** What was just written is often asked for next. Only the partition's last write is surely what the engine shows. */
