@@ -1,5 +1,6 @@
 import { assert } from '../../base/assert.ts'
 import { compareBytes } from '../../base/bytes.ts'
+import type { PartitionId } from '../../base/ids.ts'
 import type {
   MapOperation,
   MapSpace,
@@ -27,6 +28,8 @@ import type { ReplicaHost } from './replica-host.driver.ts'
 export class Space implements MapSpace {
   readonly #name: string
   readonly #parts: SpaceParts
+  /** Finding the place of a key takes a hash, and few keys are in use at a time. */
+  readonly #places = new Map<string, Place>()
 
   constructor(name: string, parts: SpaceParts) {
     this.#name = name
@@ -78,7 +81,7 @@ export class Space implements MapSpace {
     const write = { space: this.#name, partitionKey, operations, requestId }
     assertWrite(write)
     const { host, cache } = this.#parts
-    const partition = partitionOf(this.#name, partitionKey)
+    const { partition } = this.#placeOf(partitionKey)
     const replica = await host.replica(partition)
     for (const { kind, sortKey } of operations) {
       if (kind !== 'check') cache.delete(entryName(this.#name, partitionKey, sortKey))
@@ -128,11 +131,21 @@ export class Space implements MapSpace {
 
   async #locate(partitionKey: string): Promise<Result<Located, Unavailable>> {
     assertKey(partitionKey)
-    const partition = partitionOf(this.#name, partitionKey)
+    const { partition, keys } = this.#placeOf(partitionKey)
     const replica = await this.#parts.host.replica(partition)
     const refusal = this.#parts.host.refusal()
     if (refusal !== undefined) return err(refusal)
-    return ok({ keys: entryPrefix(partition, this.#name, partitionKey), replica })
+    return ok({ keys, replica })
+  }
+
+  #placeOf(partitionKey: string): Place {
+    const known = this.#places.get(partitionKey)
+    if (known !== undefined) return known
+    const partition = partitionOf(this.#name, partitionKey)
+    const place = { partition, keys: entryPrefix(partition, this.#name, partitionKey) }
+    if (this.#places.size >= PLACES_MAX) this.#places.clear()
+    this.#places.set(partitionKey, place)
+    return place
   }
 }
 
@@ -147,7 +160,12 @@ export type SpaceParts = {
 }
 
 /** `keys` is what the engine keys of the partition key's entries begin with. */
+type Place = { readonly partition: PartitionId; readonly keys: Uint8Array }
+
 type Located = { readonly keys: Uint8Array; readonly replica: Replica }
+
+/** A few hundred bytes each. */
+const PLACES_MAX = 4_096
 
 /** Of the port. */
 const SCAN_LIMIT = 1_000
