@@ -9,7 +9,7 @@ import { type Content, digestOf, takeIn, tooLarge } from './intake.ts'
 import type { ArtifactPath, OtherPath } from './layout.ts'
 import { isImmutable } from './media-type.ts'
 import { nextSnapshotBuild, timestampedVersion } from './metadata.ts'
-import { POM_BYTES_MAX, parsePackaging } from './pom.ts'
+import { POM_BYTES_MAX, parsePom } from './pom.ts'
 import {
   bodyKey,
   type Claims,
@@ -189,8 +189,8 @@ export class FileUpload implements Upload {
       layout.coordinates.classifier === undefined
     if (!isPom || content.sizeBytes > POM_BYTES_MAX) return undefined
     const bytes = await bytesOf(this.#parts.store.blobs, content.source)
-    const packaging = bytes.ok ? parsePackaging(bytes.value) : bytes
-    return packaging.ok ? packaging.value : undefined
+    const pom = bytes.ok ? parsePom(bytes.value) : bytes
+    return pom.ok ? pom.value.packaging : undefined
   }
 }
 

@@ -11,21 +11,11 @@ export function parsePom(bytes: Uint8Array): Result<PomFacts, XmlRefusal> {
     groupId: literal(textOf(project, 'groupId') ?? textOf(parent, 'groupId')),
     artifactId: literal(textOf(project, 'artifactId')),
     version: literal(textOf(project, 'version') ?? textOf(parent, 'version')),
-    packaging: packagingOf(project),
+    packaging: clip(textOf(project, 'packaging')) ?? 'jar',
     name: clip(textOf(project, 'name')),
     description: clip(textOf(project, 'description')),
     relocation: parseRelocation(project),
   })
-}
-
-/**
- * The packaging alone, as `parsePom` has it: one element to read instead of eight, since every POM that is deployed is
- * asked for it.
- */
-export function parsePackaging(bytes: Uint8Array): Result<string, XmlRefusal> {
-  const children = ['packaging']
-  const document = parseXml(bytes, { root: 'project', bytesMax: POM_BYTES_MAX, children })
-  return document.ok ? ok(packagingOf(document.value)) : document
 }
 
 export type PomFacts = {
@@ -77,10 +67,6 @@ function parseRelocation(project: XmlElement): Relocation | undefined {
     version: literal(textOf(relocation, 'version')),
     message: clip(textOf(relocation, 'message')),
   }
-}
-
-function packagingOf(project: XmlElement): string {
-  return clip(textOf(project, 'packaging')) ?? 'jar'
 }
 
 function literal(text: string | undefined): string | undefined {
