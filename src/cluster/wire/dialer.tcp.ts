@@ -119,6 +119,9 @@ export class Dialer {
         return connection.end(`its handshake is ${answer.error}`)
       }
       const { hello, admission, keys } = answer.value
+      // A refusal may stop a node for good: only the peer's own counts.
+      if (hello.node !== this.#peer.id)
+        return connection.end(`${hello.node} answers at its address`)
       if (!admission.admit) {
         connection.end(`it refuses this node: ${admission.reason}`)
         return transport.onRefused(this.#peer.id, admission.reason, hello.epoch)
@@ -146,9 +149,8 @@ export class Dialer {
     transport.onConnected(this.#peer.id)
   }
 
-  /** Why this node does not want to talk to who has answered, if so. */
+  /** Why this node does not want to talk to the peer that has answered, if so. */
   async #refusal(hello: Hello): Promise<string | undefined> {
-    if (hello.node !== this.#peer.id) return `${hello.node} answers at its address`
     const admission = await this.#options.transport.admit(hello)
     if (!admission.admit) return `this node refuses it: ${admission.reason}`
     // Asked last, since the membership may have changed meanwhile.

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { afterEach, expect, test } from 'vitest'
 import { utf8 } from '../../../src/base/bytes.ts'
+import type { NodeId } from '../../../src/base/ids.ts'
 import { type Admission, CONSENSUS_CHANNEL } from '../../../src/cluster/wire/index.ts'
 import { QUICK, SECRET, TestNode } from './fixture.ts'
 import { Middleman } from './middleman.ts'
@@ -180,6 +181,17 @@ test('a node that answers at the address of another is not taken for it', async 
   c.transport.setPeers([a.peer()])
   a.transport.setPeers([{ ...c.peer(), id: 'b' as never }, c.peer()])
   expect(await a.sees('b unreachable')).toContain('c answers')
+})
+
+test('what another node than the peer says of this one does not count, nor does its own echo', async () => {
+  const refuses = { admit: (): Admission => ({ admit: false, reason: 'other-incarnation' }) }
+  for (const other of [await started('x', refuses), undefined]) {
+    const a = await started('a', other ? {} : refuses)
+    const answers = other ?? a
+    a.transport.setPeers([{ ...answers.peer(), id: 'b' as NodeId }])
+    await a.sees(`b unreachable: ${answers.id} answers at its address`)
+    expect(a.log.filter((entry) => entry.includes('refuses'))).toEqual([])
+  }
 })
 
 test('a peer that moves is dialed at its new address', async () => {
