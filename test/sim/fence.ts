@@ -1,10 +1,10 @@
 /** With whom a node exchanges messages: the shipped admission over what the node has applied, with its pins on the machine's disk. */
 import { text, utf8 } from '../../src/base/bytes.ts'
 import type { NodeId } from '../../src/base/ids.ts'
+import type { MembershipSnapshot } from '../../src/cluster/control/index.ts'
 import {
   type Applicant,
   admission,
-  type CommittedMembers,
   isFinal,
   WaitingList,
 } from '../../src/cluster/membership/index.ts'
@@ -68,10 +68,11 @@ export class Fence {
 
   /** Whether this node has to stop because a peer does not let it in. */
   isOver(reason: RefusalReason, peerEpoch: number): boolean {
-    return isFinal(reason, peerEpoch, { self: this.#options.self, committed: this.#committed })
+    const { self, incarnation, roster } = this.#options
+    return isFinal(reason, peerEpoch, { self, incarnation, roster, committed: this.#committed })
   }
 
-  get #committed(): CommittedMembers {
+  get #committed(): MembershipSnapshot {
     return this.#options.committed()
   }
 
@@ -100,7 +101,7 @@ export type FenceOptions = {
   /** Of the roster that the node forms a cluster with; undefined when it joins one. */
   readonly roster: string | undefined
   readonly contacts: ReadonlySet<NodeId>
-  readonly committed: () => CommittedMembers
+  readonly committed: () => MembershipSnapshot
   readonly file: HostedFile
   readonly ticks: () => number
   /** The disk has failed. */

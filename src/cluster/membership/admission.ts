@@ -36,12 +36,22 @@ export function admission(hello: Hello, own: OwnView): Verdict {
 }
 
 /**
- * Whether a refusal by a peer at `peerEpoch` means that this node can never take part again as it is. A peer that has
- * applied less than this node may be wrong about it; a node that knows no member yet has nothing to lose by waiting.
+ * Whether a refusal by a peer at `peerEpoch` means that this node can never take part again as it is: it was a member by
+ * what it has applied, and the peer has applied as much. A node that joins may begin with a state of before it was added,
+ * and a peer that lags behind may have no later one; founders were members from the beginning.
  */
-export function isFinal(reason: RefusalReason, peerEpoch: number, ownEpoch: number): boolean {
-  if (ownEpoch === 0 || peerEpoch < ownEpoch) return false
+export function isFinal(reason: RefusalReason, peerEpoch: number, own: OwnDisk): boolean {
+  const { epoch, members } = own.committed
+  const isOwn = members.some(
+    ({ id, incarnation }) => id === own.self && incarnation === own.incarnation,
+  )
+  if (epoch === 0 || peerEpoch < epoch || (!isOwn && own.roster === undefined)) return false
   return reason === 'other-incarnation' || reason === 'removed'
+}
+
+/** What a node knows of itself. */
+export type OwnDisk = Pick<OwnView, 'self' | 'roster' | 'committed'> & {
+  readonly incarnation: string
 }
 
 export type OwnView = {

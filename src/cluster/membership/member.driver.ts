@@ -260,7 +260,10 @@ export class ClusterMember implements ClusterAdmin {
       report('warn', 'a node does not admit this one', { peer, reason, epoch })
     }
     this.#refusals.set(peer, reason)
-    if (isFinal(reason, epoch, this.#members.epoch)) this.#fail(excluded(self, peer, reason))
+    const { incarnation } = this.#consensus
+    if (isFinal(reason, epoch, { ...this.#view(), incarnation })) {
+      this.#fail(excluded(self, peer, reason))
+    }
   }
 
   /** Connects to whoever is a member now, and notices when this node no longer is. */

@@ -107,11 +107,30 @@ test('a node that knows no member talks to those it was told to ask', () => {
 })
 
 test('a refusal is final when the other knows as much, and only for a member', () => {
-  expect(isFinal('other-incarnation', 3, 3)).toBe(true)
-  expect(isFinal('removed', 4, 3)).toBe(true)
-  expect(isFinal('removed', 2, 3)).toBe(false)
-  expect(isFinal('other-incarnation', 3, 0)).toBe(false)
+  const member = { ...own, incarnation: 'one' }
+  expect(isFinal('other-incarnation', 3, member)).toBe(true)
+  expect(isFinal('removed', 4, member)).toBe(true)
+  expect(isFinal('removed', 2, member)).toBe(false)
+  const unborn = { ...member, roster: undefined, committed: { epoch: 0, members: [] } }
+  expect(isFinal('other-incarnation', 3, unborn)).toBe(false)
   for (const reason of ['not-a-member', 'foreign-cluster', 'foreign-roster'] as const) {
-    expect(isFinal(reason, 9, 3)).toBe(false)
+    expect(isFinal(reason, 9, member)).toBe(false)
+  }
+})
+
+test('a node that joins with a state of before it was added is not stopped by a peer that has no later one', () => {
+  const joiner = { ...own, self: n4, roster: undefined, incarnation: 'four' }
+  expect(admission(hello(n4, 'four', { roster: undefined, epoch: 3 }), own)).toMatchObject({
+    reason: 'removed',
+  })
+  expect(isFinal('removed', 3, joiner)).toBe(false)
+  // Of its name, with the disk that it had before.
+  expect(isFinal('other-incarnation', 3, { ...joiner, self: n2 })).toBe(false)
+  expect(isFinal('removed', 4, { ...joiner, self: n2, incarnation: 'two' })).toBe(true)
+})
+
+test('a founder was a member, whatever it finds', () => {
+  for (const self of [n3, n4]) {
+    expect(isFinal('removed', 3, { ...own, self, incarnation: 'emptied' })).toBe(true)
   }
 })
