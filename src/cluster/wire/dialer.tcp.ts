@@ -106,7 +106,8 @@ export class Dialer {
           nonce: randomBytes(NONCE_BYTES),
           channelBinding: channelBinding(),
         })
-        const introduction = handshake.introduce(piece, transport.hello())
+        const own = { to: this.#peer.id, hello: transport.hello() }
+        const introduction = handshake.introduce(piece, own)
         this.#isUnanswered = introduction.ok
         if (introduction.ok) return connection.sendPiece(introduction.value)
         transport.counts[introduction.error]++

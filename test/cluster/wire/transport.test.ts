@@ -183,6 +183,16 @@ test('a node that answers at the address of another is not taken for it', async 
   expect(await a.sees('b unreachable')).toContain('c answers')
 })
 
+test('a peer at whose address another one is looked for stays connected', async () => {
+  const [a, c] = [await started('a'), await started('c')]
+  c.transport.setPeers([a.peer()])
+  a.transport.setPeers([c.peer()])
+  await a.sees('+c')
+  a.transport.setPeers([c.peer(), { ...c.peer(), id: 'b' as NodeId }])
+  for (let tries = 0; tries < 3; tries++) await a.sees('b unreachable: c', a.log.length)
+  expect(a.log).not.toContain('-c')
+})
+
 test('what another node than the peer says of this one does not count, nor does its own echo', async () => {
   const refuses = { admit: (): Admission => ({ admit: false, reason: 'other-incarnation' }) }
   for (const other of [await started('x', refuses), undefined]) {
