@@ -329,8 +329,14 @@ export class ClusterMember implements ClusterAdmin {
     return node === undefined ? undefined : { kind: 'promote', epoch: this.#members.epoch, node }
   }
 
-  /** Has the log order the change; undefined when it has taken place. */
+  /** Has the log order the change, if it can now; undefined when it has taken place. */
   async #change(change: MembershipChange): Promise<ChangeOutcome> {
+    const missing = missingQuorum(this.#members, this.#observe())
+    if (missing !== undefined) {
+      const { reached, voters, needed } = missing
+      const reason = `${reached} of ${voters} voters can be reached, and ${needed} are needed`
+      return { kind: 'unavailable', reason }
+    }
     const outcome = await this.control.execute(change)
     if (!outcome.ok) return outcome.error
     if (outcome.value.kind !== 'refused') return undefined
