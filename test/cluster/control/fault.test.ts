@@ -67,3 +67,22 @@ test('a replica that has stopped at a command says so after a restart, too', asy
   await again.consensus.close()
   await storage.close()
 })
+
+test('a write that no record of the log can hold is a bug of its caller, and of nobody else', async () => {
+  const disk = new DiskTwin()
+  const storage = await openTwinStorage(disk)
+  const home = await open(disk, storage)
+  home.consensus.start(outlet)
+  // Each of these takes seven bytes in the log.
+  const value = '\u0001'.repeat(65_536)
+  const operations = Array.from(
+    { length: 40 },
+    (_, i) => ({ kind: 'put', key: `${i}`, value }) as const,
+  )
+  const requestId = 'large' as RequestId
+  const { control } = home.consensus
+  await expect(control.write(operations, { requestId })).rejects.toThrow('a write of')
+  expect(await control.write(operations.slice(0, 16), { requestId })).toMatchObject({ ok: true })
+  await home.consensus.close()
+  await storage.close()
+})
