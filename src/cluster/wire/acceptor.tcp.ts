@@ -127,13 +127,13 @@ export class Acceptor {
   async #admit({ to, hello }: Introduction): Promise<Admission> {
     // It will see by the answer who this is. To take it in would end the connection that it sends to this node on.
     if (to !== this.#options.transport.hello().node) return { admit: false, reason: 'not-a-member' }
-    const admission = await this.#options.transport.admit(hello)
-    // The membership may have changed meanwhile.
-    return admission.admit ? this.#options.confirm(hello) : admission
+    return this.#options.transport.admit(hello)
   }
 
-  #answer({ connection, hello, key, handshake, admission }: Conclusion): void {
+  #answer({ connection, hello, key, handshake, admission: decision }: Conclusion): void {
     if (connection.hasEnded) return
+    // The membership may have changed meanwhile; from here to the end of the step it does not.
+    const admission = decision.admit ? this.#options.confirm(hello) : decision
     const { answer, keys } = handshake.answer(this.#options.transport.hello(), admission)
     connection.sendPiece(answer)
     if (!admission.admit) {

@@ -4,7 +4,14 @@ import { Connection } from './connection.tcp.ts'
 import { DialingHandshake, NONCE_BYTES } from './handshake.ts'
 import { Outbox } from './outbox.ts'
 import type { Dial } from './socket.tcp.ts'
-import type { Channel, Hello, Peer, TransportLimits, TransportOptions } from './transport.ts'
+import type {
+  Admission,
+  Channel,
+  Hello,
+  Peer,
+  TransportLimits,
+  TransportOptions,
+} from './transport.ts'
 
 /** Keeps up the connection that this node sends on to one peer: dials, shakes hands, and begins again when it ends. */
 export class Dialer {
@@ -128,20 +135,21 @@ export class Dialer {
         return transport.onRefused(this.#peer.id, admission.reason, hello.epoch)
       }
       connection.open(keys)
-      this.#refusal(hello).then(
-        (refusal) => this.#decided(connection, hello, refusal),
+      this.#admit(hello).then(
+        (admission) => this.#decided(connection, hello, admission),
         () => connection.end('this node could not decide on it'),
       )
     }
   }
 
   /** The other side has admitted this node, and this node has decided on the other. */
-  #decided(connection: Connection, hello: Hello, refusal: string | undefined): void {
+  #decided(connection: Connection, hello: Hello, decision: Admission): void {
     const { transport } = this.#options
     if (connection.hasEnded) return
-    if (refusal !== undefined) {
+    if (!decision.admit || !isSame(this.#peer, hello.incarnation)) {
       transport.counts.refused++
-      connection.end(refusal)
+      const reason = decision.admit ? 'other-incarnation' : decision.reason
+      connection.end(`this node refuses it: ${reason}`)
       return
     }
     clearTimeout(this.#deadline)
@@ -150,12 +158,8 @@ export class Dialer {
     transport.onConnected(this.#peer.id)
   }
 
-  /** Why this node does not want to talk to the peer that has answered, if so. */
-  async #refusal(hello: Hello): Promise<string | undefined> {
-    const admission = await this.#options.transport.admit(hello)
-    if (!admission.admit) return `this node refuses it: ${admission.reason}`
-    // Asked last, since the membership may have changed meanwhile.
-    return isSame(this.#peer, hello.incarnation) ? undefined : 'it is another incarnation'
+  async #admit(hello: Hello): Promise<Admission> {
+    return this.#options.transport.admit(hello)
   }
 
   #ended(reason: string): void {

@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, expect, test } from 'vitest'
 import { utf8 } from '../../../src/base/bytes.ts'
 import type { NodeId } from '../../../src/base/ids.ts'
@@ -137,6 +138,32 @@ test('a decision that comes after the membership has changed counts for nothing'
   expect(await a.sees('b refuses')).toBe('b refuses: not-a-member @1')
 })
 
+test.each(
+  [0, 1, 2, 3].flatMap((turns) => [
+    { turns, of: 'the dialed' },
+    { turns, of: 'the dialing' },
+  ]),
+)('nor does one of $of node that comes $turns turns before', async ({ turns, of }) => {
+  const decision = Promise.withResolvers<Admission>()
+  const asked = Promise.withResolvers<void>()
+  const admit = () => {
+    asked.resolve()
+    return decision.promise
+  }
+  const b = await started('b', of === 'the dialed' ? { admit } : {})
+  const a = await started('a', of === 'the dialed' ? {} : { admit })
+  b.transport.setPeers([{ ...a.peer(), address: '127.0.0.1:1' }])
+  a.transport.setPeers([b.peer()])
+  await asked.promise
+  decision.resolve({ admit: true })
+  for (let i = 0; i < turns; i++) await Promise.resolve()
+  if (of === 'the dialed') b.transport.setPeers([])
+  else a.transport.setPeers([b.peer('another')])
+  const ends = ['b refuses: not-a-member', 'b unreachable', '-b'].map((entry) => a.sees(entry))
+  const stays = sleep(2_000).then(() => 'stays')
+  expect(await Promise.race([...ends, stays])).not.toBe('stays')
+})
+
 test('a decision that fails ends the connection', async () => {
   const admit = () => Promise.reject(new Error('the disk is broken'))
   const [a, b] = [await started('a'), await started('b', { admit })]
@@ -163,7 +190,7 @@ test('an incarnation that is replaced is cut off at once, both ways', async () =
   expect(a.log).toContain('-b')
   await b.sees('-a')
   expect(await b.sees('a refuses')).toBe('a refuses: other-incarnation @1')
-  expect(await a.sees('b unreachable')).toContain('another incarnation')
+  expect(await a.sees('b unreachable')).toContain('other-incarnation')
 })
 
 test('an old incarnation does not get in beside the new one', async () => {
