@@ -17,6 +17,9 @@ export type StartOptions = {
 const EXIT_FAILED = 1
 const EXIT_BAD_USAGE = 2
 
+/** How long the last words may take: perhaps nobody reads them any more. */
+const FAREWELL_MS = 1_000
+
 /**
  * Runs a node in this process until SIGTERM or SIGINT, or until its disk fails. `stopped` resolves with the exit code when
  * everything is closed.
@@ -35,14 +38,9 @@ export async function startNode(options: StartOptions): Promise<{ stopped: Promi
       logger: log.logger,
       ...(slices === undefined ? {} : { slices }),
     })
-    node.ready.then(
-      ({ freshToken }) => greet(options, node.url, freshToken),
-      // Is a failure of the node as well.
-      () => {},
-    )
-    return { stopped: run(node, log, options.stderr).finally(() => log.close()) }
+    return { stopped: run(node, log, options).finally(() => log.close()) }
   } catch (cause) {
-    log.close()
+    await log.close()
     options.stderr.write(`aether: ${explain(cause)}\n`)
     return { stopped: Promise.resolve(EXIT_FAILED) }
   }
@@ -52,13 +50,22 @@ function greet({ stdout, json }: StartOptions, url: string, token: string | unde
   stdout.write(json ? `${JSON.stringify({ url, token })}\n` : welcome(url, token))
 }
 
-async function run(node: AetherNode, log: NodeLog, stderr: NodeJS.WritableStream): Promise<number> {
+async function run(node: AetherNode, log: NodeLog, options: StartOptions): Promise<number> {
   const { logger } = log
   const signal = Promise.withResolvers<NodeJS.Signals>()
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => signal.resolve(name))
   const failure = Promise.withResolvers<{ cause: unknown }>()
   node.failed.then((cause) => failure.resolve({ cause }), failure.reject)
   process.once('uncaughtException', (cause) => failure.resolve({ cause }))
+  let isUp = false
+  node.ready.then(
+    ({ freshToken }) => {
+      isUp = true
+      greet(options, node.url, freshToken)
+    },
+    // The node has failed, then.
+    () => {},
+  )
   const end = await Promise.race([signal.promise, failure.promise])
   if (typeof end === 'string') {
     logger.info({ signal: end }, 'stopping: requests in flight may end')
@@ -68,10 +75,11 @@ async function run(node: AetherNode, log: NodeLog, stderr: NodeJS.WritableStream
   }
   // What is in memory can no longer be trusted to reach the disk: nothing is closed in an orderly way, nothing more is
   // acknowledged, and what was acknowledged is synced already.
-  const isExpected = end.cause instanceof AetherError
-  logger.fatal(isExpected ? {} : { err: end.cause }, 'the node cannot go on')
-  log.close()
-  stderr.write(`aether: ${explain(end.cause)}\n`, () => process.exit(EXIT_FAILED))
+  if (!(end.cause instanceof AetherError)) logger.fatal({ err: end.cause }, 'the node cannot go on')
+  else if (isUp) logger.fatal({ reason: end.cause.message }, 'the node cannot go on')
+  await log.close()
+  setTimeout(() => process.exit(EXIT_FAILED), FAREWELL_MS)
+  options.stderr.write(`aether: ${explain(end.cause)}\n`, () => process.exit(EXIT_FAILED))
   return new Promise(() => {})
 }
 

@@ -18,6 +18,7 @@ import {
   type Snapshot,
 } from '../../src/cluster/rabia/index.ts'
 import type { Cluster, Observer } from './cluster.ts'
+import { firstSlotOf } from './hosted-log.ts'
 import type { Start } from './process.ts'
 import { fail } from './property.ts'
 import { Quorums } from './quorums.ts'
@@ -116,6 +117,7 @@ export class Checker implements Observer {
 
   started(node: NodeId, { restored = 0, replayed }: Start): void {
     const deeds = this.#nodes.get(node)!
+    deeds.savedSlot = restored
     deeds.durable.clear()
     const { durableSlot } = deeds
     this.persisted(node, replayed)
@@ -174,6 +176,15 @@ export class Checker implements Observer {
     }
   }
 
+  /** What a node keeps on its disk does not grow with the history, once nothing has failed for a while. */
+  checkDisk(nodes: readonly NodeId[]): void {
+    for (const node of nodes) {
+      const slots = this.slots - firstSlotOf(this.#cluster.machine(node))
+      if (slots > this.#limits.decisions * LOGGED_FACTOR)
+        fail('bounded-disk', `the log of ${node} goes back ${slots} slots`)
+    }
+  }
+
   #applied(node: NodeId, effect: Extract<Effect, { kind: 'applied' }>): void {
     const { slot, digest } = effect
     const deeds = this.#nodes.get(node)!
@@ -197,10 +208,9 @@ export class Checker implements Observer {
 
   #restored(node: NodeId, { slot, digest }: Extract<Effect, { kind: 'restored' }>): void {
     const deeds = this.#nodes.get(node)!
-    if (deeds.applied !== undefined) {
-      if (slot < deeds.applied) fail('no-regress', `${node} goes from ${deeds.applied} to ${slot}`)
-      this.adoptions++
-    }
+    if (slot < (deeds.applied ?? 0))
+      fail('no-regress', `${node} goes from ${deeds.applied} to ${slot}`)
+    if (this.#cluster.process(node) !== undefined) this.adoptions++
     const known = this.#decided.get(slot)
     if (slot > 0 && known?.digest !== digest)
       fail('prefix-digest', `${node} takes over another state than others had after slot ${slot}`)
@@ -227,10 +237,13 @@ export class Checker implements Observer {
     const { savedSlot } = this.#nodes.get(node)!
     if (savedSlot === undefined || savedSlot < below - 1)
       fail('compaction', `${node} trims below ${below}, its durable snapshot is of ${savedSlot}`)
-    const { members } = this.#cluster.process(node)!.registers.electorate()
-    const level = members.filter(
-      (member) => (this.#nodes.get(member)?.appliedMax ?? 0) >= below - 1,
-    )
+    const { membership } = this.#cluster.process(node)!.registers
+    const { members } = membership.electorate
+    const level = members.filter((member) => {
+      const { incarnation } = membership.find(member)!
+      const deeds = this.#deeds.get(`${member} ${incarnation}`) ?? this.#nodes.get(member)
+      return (deeds?.appliedMax ?? 0) >= below - 1
+    })
     if (level.length < quorum(members.length))
       fail('compaction', `${node} trims below ${below}, which of ${members} only ${level} have`)
   }
@@ -279,6 +292,9 @@ const READS_MAX = 1_000
 
 /** Decisions are kept until a snapshot that covers them is durable. */
 const KEPT_FACTOR = 4
+
+/** Snapshots are taken after half of the kept decisions, later while one is being fetched. */
+const LOGGED_FACTOR = 3
 
 function nameOf({ epoch, slot, ballot }: Pick<Ballots, 'epoch' | 'slot'> & { ballot: Ballot }) {
   return `${epoch}/${slot}/${ballot.stage}/${ballot.phase}`

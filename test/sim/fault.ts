@@ -3,6 +3,7 @@ import type { NodeId } from '../../src/base/ids.ts'
 import type { Cluster, Observer } from './cluster.ts'
 import { FAIR, type LinkConditions } from './network.ts'
 import type { Operator } from './operator.ts'
+import type { Retirement } from './process.ts'
 import { Random } from './random.ts'
 import { MILLISECOND, SECOND } from './world.ts'
 
@@ -18,15 +19,18 @@ export type FaultKind = keyof typeof KINDS
 
 /** Faults in a plan. Some change nothing, a kill of what is down for instance, so there are more than a history must have. */
 const PLAN_FAULTS = 36
+const LONELY_PLAN_FAULTS = 48
 const FIRST_FAULT_US = SECOND
 const LAST_FAULT_US = 50 * SECOND
 
 /** The plan of a seed. Each fault is drawn on its own, so that leaving some out does not change the others. */
-export function drawPlan(random: Random, nodes: number): readonly Fault[] {
-  const kinds = (Object.keys(KINDS) as FaultKind[]).filter(
-    (kind) => nodes > 1 || NEEDS_NO_PEER.has(kind),
-  )
-  return Array.from({ length: PLAN_FAULTS }, (_, i) => {
+export function drawPlan(random: Random, founders: number, spares: number): readonly Fault[] {
+  const all = Object.keys(KINDS) as FaultKind[]
+  const lonely = all.filter((kind) => NEEDS_NO_PEER.has(kind))
+  // One that is alone most of the time has no links that could fail.
+  const kinds = founders > 2 ? all : founders + spares > 1 ? [...lonely, ...lonely, ...all] : lonely
+  const count = founders > 2 ? PLAN_FAULTS : LONELY_PLAN_FAULTS
+  return Array.from({ length: count }, (_, i) => {
     const own = random.split(`fault ${i}`)
     return {
       kind: own.pick(kinds),
@@ -73,8 +77,9 @@ export class Saboteur implements Observer {
     this.#cluster.world.schedule(SECOND, () => this.#cluster.start(node))
   }
 
-  /** As the supervisor does that knows no better; another node may still need what this one knows. */
-  retired(node: NodeId): void {
+  /** A supervisor starts the node again, since others may still need what it knows; but not one that nobody may believe. */
+  retired(node: NodeId, reason: Retirement): void {
+    if (reason === 'rolled-back') return
     this.#cluster.world.schedule(SECOND, () => this.#cluster.start(node))
   }
 
@@ -204,8 +209,11 @@ const KINDS = {
     if (spares.length === 0 || !operator.join(random.pick(spares))) return undefined
     return () => {}
   },
-  'node-removed': ({ operator, random }) =>
-    operator.leave(random.pick(operator.members)) ? () => {} : undefined,
+  'node-removed': ({ cluster, operator, random }) => {
+    // A cluster that is large in the beginning keeps links that can fail.
+    if (operator.voters.length <= Math.min(2, cluster.founders.length - 1)) return undefined
+    return operator.leave(random.pick(operator.members)) ? () => {} : undefined
+  },
   'disk-lost': ({ operator, random }) =>
     operator.lose(random.pick(operator.members)) ? () => {} : undefined,
 } satisfies Record<string, Begin>
@@ -221,6 +229,8 @@ const NEEDS_NO_PEER: ReadonlySet<FaultKind> = new Set<FaultKind>([
   'slow-disk',
   'full-disk',
   'disk-fails',
+  'node-added',
+  'node-removed',
 ])
 
 type Link = readonly [from: NodeId, to: NodeId]

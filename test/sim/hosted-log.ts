@@ -1,7 +1,7 @@
 /** The consensus log of a machine: the shipped scan and writer over the machine's simulated disk. */
 import { hex } from '../../src/base/bytes.ts'
 import type { LogEntry } from '../../src/storage/log-frame.ts'
-import { LogScan } from '../../src/storage/log-scan.ts'
+import { LogScan, type LogTail } from '../../src/storage/log-scan.ts'
 import { type LogAction, type LogInput, LogWriter } from '../../src/storage/log-writer.ts'
 import { type DiskAction, HostedDisk } from './hosted-disk.ts'
 import { type Computer, logOf } from './machine.ts'
@@ -17,10 +17,8 @@ export class HostedLog {
     const { machine, identity, onEntry } = options
     this.#on = options.on
     this.#disk = new HostedDisk(machine, () => logOf(machine))
-    const scan = new LogScan(this.#disk.names.map(Number), onEntry)
-    for (let at = scan.next(); at !== undefined; at = scan.next())
-      scan.push(this.#disk.read(String(at.segment), at.offset, at.sizeBytes))
-    this.#writer = new LogWriter(scan.finish(), { identity, segmentBytes: SEGMENT_BYTES })
+    const tail = readLog(this.#disk, onEntry)
+    this.#writer = new LogWriter(tail, { identity, segmentBytes: SEGMENT_BYTES })
     this.#step({ kind: 'open' })
   }
 
@@ -62,6 +60,22 @@ export class HostedLog {
     this.#isOpen = true
     this.#on.opened()
   }
+}
+
+/** The lowest slot that the log of a machine has something about. */
+export function firstSlotOf(machine: Computer): number {
+  let first = Number.POSITIVE_INFINITY
+  readLog(new HostedDisk(machine, () => logOf(machine)), ({ slot }) => {
+    first = Math.min(first, slot)
+  })
+  return first
+}
+
+function readLog(disk: HostedDisk, onEntry: (entry: LogEntry) => void): LogTail {
+  const scan = new LogScan(disk.names.map(Number), onEntry)
+  for (let at = scan.next(); at !== undefined; at = scan.next())
+    scan.push(disk.read(String(at.segment), at.offset, at.sizeBytes))
+  return scan.finish()
 }
 
 type LogOptions = {

@@ -2,7 +2,7 @@
 import type { NodeId } from '../../src/base/ids.ts'
 import type { MembershipChange, MembershipSnapshot } from '../../src/cluster/control/members.ts'
 import { VOTERS_MAX } from '../../src/cluster/control/members.ts'
-import { decodeSnapshot, type SlotNumber } from '../../src/cluster/rabia/index.ts'
+import { decodeSnapshot, quorum, type SlotNumber } from '../../src/cluster/rabia/index.ts'
 import type { Cluster, Observer } from './cluster.ts'
 import { pinsOf } from './fence.ts'
 import { HostedFile } from './hosted-file.ts'
@@ -85,9 +85,33 @@ export class Operator implements Observer {
     return true
   }
 
+  /** From now on members that nobody else can help are replaced. */
+  watch(): void {
+    this.#cluster.world.schedule(WATCH_US, () => {
+      for (const node of this.members) {
+        const isLeaving = (this.#goals.get(node)?.kind ?? 'join') !== 'join'
+        if (!isLeaving && this.#isStranded(node)) this.replace(node)
+      }
+      this.watch()
+    })
+  }
+
   /** Takes a member out whose disk is of no use any more, and adds it as a new one. */
   replace(node: NodeId): void {
     this.#pursue(node, 'replace')
+  }
+
+  /** It was away, or had hardly joined, when everybody it knew was replaced: it lets none of the others in. */
+  #isStranded(node: NodeId): boolean {
+    const process = this.#cluster.process(node)
+    const { epoch = 0, members = [] } = process?.registers.membership ?? {}
+    if (epoch === 0 || process?.incarnation !== this.incarnationOf(node)) return false
+    const pins = process?.fence.pins
+    return !members.some(({ id, incarnation = pins?.get(id) }) => {
+      if (id === node) return this.members.length === 1
+      if (incarnation === undefined) return this.members.includes(id)
+      return this.incarnationOf(id) === incarnation
+    })
   }
 
   #isPursuing(kind: Goal['kind']): boolean {
@@ -159,7 +183,7 @@ export class Operator implements Observer {
     const known = this.voters.filter(
       (voter) => (this.#cluster.process(voter)?.registers.membership.epoch ?? 0) >= this.epoch,
     )
-    return known.length === this.voters.length
+    return known.length >= quorum(this.voters.length)
   }
 
   /** Unless it was added again in the meantime. */
@@ -193,6 +217,8 @@ type Goal = {
 }
 
 const STEP_US = 300 * MILLISECOND
+
+const WATCH_US = 5 * SECOND
 
 /** Somebody notices that a disk was lost. */
 const REPLACEMENT_US = SECOND

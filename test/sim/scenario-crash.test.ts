@@ -145,7 +145,7 @@ function untilUnsynced(play: Stage, node: NodeId): number {
 }
 
 test('5: a bit flipped in the middle of the log keeps its node out for good; the others go on', () => {
-  onSeeds({ nodes: 3 }, (play, random) => {
+  onSeeds({ nodes: 3, limits: { decisions: 1_000 } }, (play, random) => {
     play.run(3)
     play.cluster.machine(n2).kill()
     const [oldest] = [...logOf(play.cluster.machine(n2)).entries.keys()].map(Number)

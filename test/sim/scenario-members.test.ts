@@ -66,7 +66,7 @@ test('23: a node that is to join takes part in nothing before it is added', () =
     const { epoch, slot } = play.cluster.process(n2)?.status() ?? {}
     expect({ epoch, slot }).toEqual({ epoch: 0, slot: 0 })
     expect(play.cluster.process(n1)?.fence.refusals).toBeGreaterThan(10)
-    expect(appliedBy(play, [n1])).toBeGreaterThan(20)
+    expect(appliedBy(play, [n1])).toBeGreaterThan(10)
     play.operator.join(n2)
     settle(play)
     expect(play.operator.voters).toEqual([n1, n2])
@@ -93,8 +93,7 @@ test('24: a node whose disk was rolled back is found out by what others have hea
     })
     cluster.start(n3)
     play.run(3)
-    expect(seen.length).toBeGreaterThan(1)
-    for (const each of seen) expect(each).toEqual({ node: n3, reason: 'rolled-back' })
+    expect(seen).toEqual([{ node: n3, reason: 'rolled-back' }])
     expect(said).toBe(0)
     operator.replace(n3)
     settle(play)

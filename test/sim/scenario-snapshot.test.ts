@@ -10,6 +10,9 @@ import type { Stage } from './stage.ts'
 const DECISIONS = 20
 const limits = { decisions: DECISIONS }
 
+/** A value that makes a snapshot of several of them more than one message. */
+const LARGE_UNITS = 60_000
+
 /** Takes the node down until nobody has the decisions any more that it lacks; gives the last slot that it has applied. */
 function leaveBehind(play: Stage, node: NodeId): SlotNumber {
   const { cluster, checker } = play
@@ -57,17 +60,22 @@ describe.each(['kill', 'losePower'] as const)('with a crash by %s', (how) => {
   )
 })
 
+/** Fills the state with values of so many units in all. */
+function fill(play: Stage, units: number): void {
+  const value = 'v'.repeat(LARGE_UNITS)
+  for (let i = 0; i < units / LARGE_UNITS; i++) {
+    const client = `large ${i}`
+    const command = encodeCommand(client, { kind: 'put', key: client, value })
+    play.cluster.machine(n1).input({ kind: 'request', request: { client, seq: 1, command } })
+    play.run(0.1)
+  }
+}
+
 test('27: a node that crashes between two pieces of a large snapshot begins again and gets it whole', () => {
-  const value = 'v'.repeat(60_000)
   onSeeds({ nodes: 3, limits }, (play) => {
     const { cluster } = play
     play.run(0.5)
-    for (let i = 0; i < 12; i++) {
-      const client = `large ${i}`
-      const command = encodeCommand(client, { kind: 'put', key: client, value })
-      cluster.machine(n1).input({ kind: 'request', request: { client, seq: 1, command } })
-      play.run(0.1)
-    }
+    fill(play, 12 * LARGE_UNITS)
     leaveBehind(play, n3)
     let pieces = 0
     let crashes = 0
@@ -85,7 +93,7 @@ test('27: a node that crashes between two pieces of a large snapshot begins agai
     play.run(4)
     expect(crashes).toBe(2)
     expect(pieces).toBeGreaterThan(3)
-    expect(cluster.process(n3)?.registers.read('large 11')).toBe(value)
+    expect(cluster.process(n3)?.registers.read('large 11')).toHaveLength(LARGE_UNITS)
     play.close()
   })
 })
@@ -93,12 +101,13 @@ test('27: a node that crashes between two pieces of a large snapshot begins agai
 test('27: a disk without room for the snapshot keeps its node back, and no longer than that', () => {
   onSeeds({ nodes: 3, limits }, (play) => {
     play.run(1)
+    fill(play, LARGE_UNITS)
     const slot = leaveBehind(play, n3)
     const { disk, root } = play.cluster.machine(n3)
-    disk.capacityBytes = root.sizeBytes() + 5_000
+    disk.capacityBytes = root.sizeBytes() + 20_000
     play.cluster.start(n3)
     play.run(3)
-    expect(appliedBy(play, [n3])).toBe(slot)
+    expect(appliedBy(play, [n3])).toBeLessThanOrEqual(slot)
     disk.capacityBytes = Number.POSITIVE_INFINITY
     play.run(3)
     expect(appliedBy(play, [n3])).toBeGreaterThan(slot + 3 * DECISIONS)
@@ -107,40 +116,47 @@ test('27: a disk without room for the snapshot keeps its node back, and no longe
 })
 
 test('28: a snapshot that comes from a node which lags, or too late, takes nobody back', () => {
-  onSeeds({ nodes: 3, limits }, (play) => {
-    const { cluster } = play
-    play.run(1)
-    leaveBehind(play, n3)
+  let late = 0
+  let stage: Stage | undefined
+  function watch(line: string): void {
+    const [, link = '', kind, slot] = line.split(' ')
+    if (kind !== 'snapshot-chunk' && kind !== 'offer') return
+    const to = link.split('>')[1] as NodeId
+    const applied = (stage?.cluster.process(to)?.status()?.slot ?? 0) - 1
+    if (Number(slot) < applied) late++
+  }
+  onSeeds({ nodes: 3, limits, watch }, (play) => {
+    stage = play
+    const { cluster, checker } = play
     const { network } = cluster
-    let asked = 0
-    let late = 0
-    cluster.observers.push({
-      effect(node, effect) {
-        if (node === n3 && effect.kind === 'send' && effect.message.kind === 'snapshot-fetch') {
-          asked++
-          // From now on the one that was asked is silent, until the snapshot has come from the other one.
-          for (const to of effect.to) network.link(to, n3).isClogged = true
-          const [other] = [n1, n2].filter((each) => !effect.to.includes(each))
-          if (other !== undefined) network.unclog(other, n3)
-        }
-      },
-    })
-    cluster.start(n3)
-    play.run(10, () => asked > 1 && appliedBy(play, [n3]) > play.checker.slots - DECISIONS)
-    const before = appliedBy(play, [n3])
-    const snapshots = cluster.network.counts.clogged
-    expect(snapshots).toBeGreaterThan(0)
-    cluster.observers.push({
-      effect(node, effect) {
-        if (node === n3 && effect.kind === 'restored') late++
-      },
-    })
-    for (const node of [n1, n2]) network.unclog(node, n3)
     play.run(1)
-    expect(late).toBe(0)
+    const fetched: NodeId[] = []
+    cluster.observers.push({
+      effect(node, effect) {
+        if (node !== n3 || effect.kind !== 'send') return
+        if (effect.message.kind !== 'snapshot-fetch' || fetched.length === 2) return
+        // The one that was asked is silent, so that in the end the other one is.
+        const [to] = effect.to
+        if (to === undefined || fetched.includes(to)) return
+        fetched.push(to)
+        network.link(to, n3).isClogged = fetched.length === 1
+      },
+    })
+    leaveBehind(play, n3)
+    cluster.start(n3)
+    play.run(10, () => fetched.length === 2 && appliedBy(play, [n3]) > checker.slots - DECISIONS)
+    expect(fetched).toHaveLength(2)
+    const before = appliedBy(play, [n3])
+    expect(before).toBeGreaterThan(checker.slots - DECISIONS)
+    for (const node of fetched) network.unclog(node, n3)
+    // As if one of them had fallen behind: it says what it would have said long ago.
+    const old = { kind: 'offer', slot: 1, sizeBytes: 100, sha256: '0'.repeat(64) } as const
+    cluster.machine(n3).input({ kind: 'message', from: n1, message: old })
+    play.run(1)
     expect(appliedBy(play, [n3])).toBeGreaterThanOrEqual(before)
     play.close()
   })
+  expect(late).toBeGreaterThan(1)
 })
 
 test('29: a rolling restart under load fails no operation', () => {

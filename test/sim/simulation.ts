@@ -49,7 +49,7 @@ export function simulate({ seed, keep = () => true, watch }: SimulationOptions):
   const nodes = size.pick([1, 2, 3, 3, 3, 3, 4, 5, 5])
   const spares = size.pick([0, 1, 1, 2, 2, 3])
   const limits = { decisions: size.pick([16, 32, 64]) }
-  const plan = drawPlan(random.split('plan'), nodes + spares)
+  const plan = drawPlan(random.split('plan'), nodes, spares)
   const stage = new Stage(random, { nodes, spares, limits, ...(watch && { watch }) })
   const violation = play(stage, plan.filter(keep))
   const { world, checker, saboteur, workload } = stage

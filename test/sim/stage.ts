@@ -56,6 +56,7 @@ export class Stage {
   /** Every node starts, and the clients begin. */
   open(): void {
     for (const node of this.cluster.roster) this.cluster.start(node)
+    this.operator.watch()
     this.workload.start()
     this.#sampleMemory()
   }
@@ -78,6 +79,7 @@ export class Stage {
       const what = `${workload.open} operations open, nodes at ${slots.join(', ')}`
       throw new PropertyViolation('progress', `${HEALING_US / SECOND} s after healing: ${what}`)
     }
+    this.checker.checkDisk(nodes ?? operator.members)
     this.checkHistory()
   }
 

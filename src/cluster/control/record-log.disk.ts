@@ -14,6 +14,7 @@ import { decodeRecord, encodeRecord, type LogRecord, type SlotNumber } from '../
 export class RecordLog {
   readonly #log: ConsensusLog
   readonly #unwritten = new Map<number, Part[]>()
+  readonly #running = new Map<number, Promise<Result<void, NoSpace>>>()
   #lastPart = 0
 
   /**
@@ -41,17 +42,15 @@ export class RecordLog {
 
   /**
    * Resolves with ok when the records survive power loss; appends resolve in the order of the calls. With `no-space` they do
-   * not yet: later tokens are refused until this one is appended again, with the same records. Rejects with `disk-failed`.
+   * not yet: later tokens are refused until this one is appended again, with the same records; doing so while it is under
+   * way has no effect. Rejects with `disk-failed`.
    */
-  async append(token: number, records: readonly LogRecord[]): Promise<Result<void, NoSpace>> {
-    const parts = this.#unwritten.get(token) ?? this.#divide(records)
-    const outcomes = await Promise.all(
-      parts.map((part) => this.#log.append(part.token, part.entries)),
-    )
-    const refused = parts.filter((_, i) => outcomes[i]?.ok === false)
-    if (refused.length > 0) this.#unwritten.set(token, refused)
-    else this.#unwritten.delete(token)
-    return refused.length > 0 ? err({ kind: 'no-space' }) : ok(undefined)
+  append(token: number, records: readonly LogRecord[]): Promise<Result<void, NoSpace>> {
+    const running = this.#running.get(token)
+    if (running !== undefined) return running
+    const begun = this.#append(token, records).finally(() => this.#running.delete(token))
+    this.#running.set(token, begun)
+    return begun
   }
 
   /** Records of lower slots are not needed any more. */
@@ -62,6 +61,17 @@ export class RecordLog {
   /** Waits for what is under way. No call may follow. */
   close(): Promise<void> {
     return this.#log.close()
+  }
+
+  async #append(token: number, records: readonly LogRecord[]): Promise<Result<void, NoSpace>> {
+    const parts = this.#unwritten.get(token) ?? this.#divide(records)
+    const outcomes = await Promise.all(
+      parts.map((part) => this.#log.append(part.token, part.entries)),
+    )
+    const refused = parts.filter((_, i) => outcomes[i]?.ok === false)
+    if (refused.length > 0) this.#unwritten.set(token, refused)
+    else this.#unwritten.delete(token)
+    return refused.length > 0 ? err({ kind: 'no-space' }) : ok(undefined)
   }
 
   #divide(records: readonly LogRecord[]): Part[] {

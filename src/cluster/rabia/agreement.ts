@@ -104,9 +104,7 @@ export class Agreement {
 
   /** The own ballots so far as one message, if there are any (R4). */
   repetition(): Ballots | undefined {
-    // Those of a member without others are of no use to anybody, and may not be durable.
-    if (this.ballots.length === 0 || this.electorate.members.length === 1) return undefined
-    return this.#message(this.ballots, true)
+    return this.ballots.length > 0 ? this.#message(this.ballots, true) : undefined
   }
 
   #step(input: SlotInput): AgreementEffect[] {

@@ -1,6 +1,11 @@
 import { expect, test } from 'vitest'
 import type { NodeId } from '../../../src/base/ids.ts'
-import { admission, isFinal, type OwnView } from '../../../src/cluster/membership/index.ts'
+import {
+  admission,
+  isFinal,
+  type OwnView,
+  ownEpoch,
+} from '../../../src/cluster/membership/index.ts'
 import type { Hello } from '../../../src/cluster/wire/index.ts'
 
 const [n1, n2, n3, n4] = ['n1', 'n2', 'n3', 'n4'] as [NodeId, NodeId, NodeId, NodeId]
@@ -107,30 +112,23 @@ test('a node that knows no member talks to those it was told to ask', () => {
 })
 
 test('a refusal is final when the other knows as much, and only for a member', () => {
-  const member = { ...own, incarnation: 'one' }
-  expect(isFinal('other-incarnation', 3, member)).toBe(true)
-  expect(isFinal('removed', 4, member)).toBe(true)
-  expect(isFinal('removed', 2, member)).toBe(false)
-  const unborn = { ...member, roster: undefined, committed: { epoch: 0, members: [] } }
-  expect(isFinal('other-incarnation', 3, unborn)).toBe(false)
+  expect(isFinal('other-incarnation', 3, 3)).toBe(true)
+  expect(isFinal('removed', 4, 3)).toBe(true)
+  expect(isFinal('removed', 2, 3)).toBe(false)
+  expect(isFinal('other-incarnation', 3, 0)).toBe(false)
   for (const reason of ['not-a-member', 'foreign-cluster', 'foreign-roster'] as const) {
-    expect(isFinal(reason, 9, member)).toBe(false)
+    expect(isFinal(reason, 9, 3)).toBe(false)
   }
 })
 
-test('a node that joins with a state of before it was added is not stopped by a peer that has no later one', () => {
-  const joiner = { ...own, self: n4, roster: undefined, incarnation: 'four' }
-  expect(admission(hello(n4, 'four', { roster: undefined, epoch: 3 }), own)).toMatchObject({
-    reason: 'removed',
-  })
-  expect(isFinal('removed', 3, joiner)).toBe(false)
-  // Of its name, with the disk that it had before.
-  expect(isFinal('other-incarnation', 3, { ...joiner, self: n2 })).toBe(false)
-  expect(isFinal('removed', 4, { ...joiner, self: n2, incarnation: 'two' })).toBe(true)
-})
-
-test('a founder was a member, whatever it finds', () => {
-  for (const self of [n3, n4]) {
-    expect(isFinal('removed', 3, { ...own, self, incarnation: 'emptied' })).toBe(true)
-  }
+test('a node speaks of its epoch only while it knows itself to be a member', () => {
+  const { committed } = own
+  const epochOf = (self: NodeId, incarnation: string, isFounder: boolean) =>
+    ownEpoch(committed, { self, incarnation, isFounder })
+  expect(epochOf(n1, 'one', true)).toBe(3)
+  // Another disk had this name: nobody is to take the old one's membership for the new one's.
+  expect(epochOf(n1, 'emptied', true)).toBe(0)
+  expect(epochOf(n3, 'three', true)).toBe(3)
+  expect(epochOf(n3, 'three', false)).toBe(0)
+  expect(epochOf(n4, 'four', false)).toBe(0)
 })
