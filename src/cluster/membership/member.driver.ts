@@ -46,6 +46,8 @@ export class ClusterMember implements ClusterAdmin {
   readonly #gate: Gate
   /** Peers that do not admit this node, as they last said. */
   readonly #refusals = new Map<NodeId, RefusalReason>()
+  /** Why the others could not be reached, as it was last told. */
+  readonly #failures = new Map<NodeId, string>()
   readonly #fail: (fault: unknown) => void
   #epoch = -1
   #tick = 0
@@ -80,8 +82,8 @@ export class ClusterMember implements ClusterAdmin {
       admit: (hello) => this.#gate.admit(hello, this.#tick),
       onFrame: (from, _channel, payload) => this.#receive(from, payload),
       onConnected: (peer) => this.#connected(peer),
-      onDisconnected: (peer, reason) =>
-        options.report('warn', 'a node cannot be reached', { peer, reason }),
+      onDisconnected: (peer, reason) => this.#unreachable(peer, reason),
+      onUnreachable: (peer, reason) => this.#unreachable(peer, reason),
       onRefused: (peer, reason, epoch) => this.#refused(peer, reason, epoch),
     })
   }
@@ -214,8 +216,16 @@ export class ClusterMember implements ClusterAdmin {
 
   #connected(peer: NodeId): void {
     this.#refusals.delete(peer)
+    this.#failures.delete(peer)
     this.#options.report('info', 'a node can be reached', { peer })
     this.#consensus.connected(peer)
+  }
+
+  /** Of the attempts that fail alike the first is told, and none of those that end with a refusal. */
+  #unreachable(peer: NodeId, reason: string): void {
+    if (this.#refusals.has(peer) || this.#failures.get(peer) === reason) return
+    this.#failures.set(peer, reason)
+    this.#options.report('warn', 'a node cannot be reached', { peer, reason })
   }
 
   #refused(peer: NodeId, reason: RefusalReason, epoch: number): void {
@@ -328,7 +338,8 @@ export type ClusterMemberOptions = HomeOptions & {
 export type TransportCallbacks = Pick<
   TransportOptions,
   'counts' | 'hello' | 'admit' | 'onFrame' | 'onConnected' | 'onDisconnected' | 'onRefused'
->
+> &
+  Required<Pick<TransportOptions, 'onUnreachable'>>
 
 /** Tells the operator. */
 export type Report = (

@@ -131,8 +131,8 @@ export class Dialer {
       if (hello.node !== this.#peer.id)
         return connection.end(`${hello.node} answers at its address`)
       if (!admission.admit) {
-        connection.end(`it refuses this node: ${admission.reason}`)
-        return transport.onRefused(this.#peer.id, admission.reason, hello.epoch)
+        transport.onRefused(this.#peer.id, admission.reason, hello.epoch)
+        return connection.end(`it refuses this node: ${admission.reason}`)
       }
       connection.open(keys)
       this.#admit(hello).then(
