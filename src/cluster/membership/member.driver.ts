@@ -248,8 +248,12 @@ export class ClusterMember implements ClusterAdmin {
     const isAlone = this.#transport === undefined || epoch === 0
     if (!isAlone) report('info', 'the members of the cluster', { epoch, members: names })
     const { identity } = this.#home
-    if (this.#gate.ownEpoch > 0) identity.join().catch(this.#fail)
-    else if (epoch > 0 && identity.hasJoined) this.#leave()
+    if (this.#gate.ownEpoch > 0) {
+      // What it had applied before it was killed may have been lost, the addition of this node with it.
+      clearTimeout(this.#leaving)
+      this.#leaving = undefined
+      identity.join().catch(this.#fail)
+    } else if (epoch > 0 && identity.hasJoined) this.#leave()
   }
 
   /**
