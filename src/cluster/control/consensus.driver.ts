@@ -125,7 +125,9 @@ export class Consensus {
     const replay = (record: LogRecord): void => {
       if (snapshot === undefined) throw logMissing('the snapshot that it continues is not there')
       records++
-      this.#rabia.step({ kind: 'replay', record })
+      for (const effect of this.#rabia.step({ kind: 'replay', record })) {
+        if (effect.kind === 'stalled') this.#stalled = effect.reason
+      }
     }
     const identity = randomBytes(IDENTITY_BYTES)
     const { segmentBytes, admit } = rest
@@ -143,9 +145,14 @@ export class Consensus {
     this.#inputs.push(input)
     if (this.#isStepping) return
     this.#isStepping = true
-    for (let next = this.#inputs.shift(); next; next = this.#inputs.shift()) {
-      if (this.#isOver) continue
-      for (const effect of this.#rabia.step(next)) if (!this.#isOver) this.#perform(effect)
+    try {
+      for (let next = this.#inputs.shift(); next; next = this.#inputs.shift()) {
+        if (this.#isOver) continue
+        for (const effect of this.#rabia.step(next)) if (!this.#isOver) this.#perform(effect)
+      }
+    } catch (bug) {
+      // Whoever happens to have brought the input cannot know what it has left undone.
+      this.#stop(bug)
     }
     this.#isStepping = false
   }

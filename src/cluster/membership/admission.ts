@@ -29,6 +29,8 @@ export function admission(hello: Hello, own: OwnView): Verdict {
     if (hello.epoch === 0) return refused('not-a-member', true)
     return refused(hello.epoch <= own.committed.epoch ? 'removed' : 'not-a-member')
   }
+  // It has begun by joining: it has no part in the genesis, and could never be bound.
+  if (hello.roster === undefined) return refused('other-incarnation', true)
   const pinned = own.pins.get(hello.node)
   if (pinned === undefined) return { admit: true, pin: hello.incarnation }
   return pinned === hello.incarnation ? { admit: true } : refused('other-incarnation')

@@ -46,6 +46,8 @@ export class ClusterMember implements ClusterAdmin {
   readonly #gate: Gate
   /** Peers that do not admit this node, as they last said. */
   readonly #refusals = new Map<NodeId, RefusalReason>()
+  /** Why the others could not be reached, as it was last told. */
+  readonly #failures = new Map<NodeId, string>()
   readonly #fail: (fault: unknown) => void
   #epoch = -1
   #tick = 0
@@ -80,8 +82,8 @@ export class ClusterMember implements ClusterAdmin {
       admit: (hello) => this.#gate.admit(hello, this.#tick),
       onFrame: (from, _channel, payload) => this.#receive(from, payload),
       onConnected: (peer) => this.#connected(peer),
-      onDisconnected: (peer, reason) =>
-        options.report('warn', 'a node cannot be reached', { peer, reason }),
+      onDisconnected: (peer, reason) => this.#unreachable(peer, reason),
+      onUnreachable: (peer, reason) => this.#unreachable(peer, reason),
       onRefused: (peer, reason, epoch) => this.#refused(peer, reason, epoch),
     })
   }
@@ -214,8 +216,16 @@ export class ClusterMember implements ClusterAdmin {
 
   #connected(peer: NodeId): void {
     this.#refusals.delete(peer)
+    this.#failures.delete(peer)
     this.#options.report('info', 'a node can be reached', { peer })
     this.#consensus.connected(peer)
+  }
+
+  /** Of the attempts that fail alike the first is told, and none of those that end with a refusal. */
+  #unreachable(peer: NodeId, reason: string): void {
+    if (this.#refusals.has(peer) || this.#failures.get(peer) === reason) return
+    this.#failures.set(peer, reason)
+    this.#options.report('warn', 'a node cannot be reached', { peer, reason })
   }
 
   #refused(peer: NodeId, reason: RefusalReason, epoch: number): void {
@@ -238,8 +248,12 @@ export class ClusterMember implements ClusterAdmin {
     const isAlone = this.#transport === undefined || epoch === 0
     if (!isAlone) report('info', 'the members of the cluster', { epoch, members: names })
     const { identity } = this.#home
-    if (this.#gate.ownEpoch > 0) identity.join().catch(this.#fail)
-    else if (epoch > 0 && identity.hasJoined) this.#leave()
+    if (this.#gate.ownEpoch > 0) {
+      // What it had applied before it was killed may have been lost, the addition of this node with it.
+      clearTimeout(this.#leaving)
+      this.#leaving = undefined
+      identity.join().catch(this.#fail)
+    } else if (epoch > 0 && identity.hasJoined) this.#leave()
   }
 
   /**
@@ -301,8 +315,14 @@ export class ClusterMember implements ClusterAdmin {
     return node === undefined ? undefined : { kind: 'promote', epoch: this.#members.epoch, node }
   }
 
-  /** Has the log order the change; undefined when it has taken place. */
+  /** Has the log order the change, if it can now; undefined when it has taken place. */
   async #change(change: MembershipChange): Promise<ChangeOutcome> {
+    const missing = missingQuorum(this.#members, this.#observe())
+    if (missing !== undefined) {
+      const { reached, voters, needed } = missing
+      const reason = `${reached} of ${voters} voters can be reached, and ${needed} are needed`
+      return { kind: 'unavailable', reason }
+    }
     const outcome = await this.control.execute(change)
     if (!outcome.ok) return outcome.error
     if (outcome.value.kind !== 'refused') return undefined
@@ -322,7 +342,8 @@ export type ClusterMemberOptions = HomeOptions & {
 export type TransportCallbacks = Pick<
   TransportOptions,
   'counts' | 'hello' | 'admit' | 'onFrame' | 'onConnected' | 'onDisconnected' | 'onRefused'
->
+> &
+  Required<Pick<TransportOptions, 'onUnreachable'>>
 
 /** Tells the operator. */
 export type Report = (

@@ -62,6 +62,14 @@ test('a founder that is not bound is held to the incarnation it was first met wi
   expect(admission(hello(n3, 'other'), pinned)).toMatchObject({ reason: 'other-incarnation' })
 })
 
+test('a node that joins is not taken for a founder of its name', () => {
+  expect(admission(hello(n3, 'three', { roster: undefined, epoch: 0 }), own)).toEqual({
+    admit: false,
+    reason: 'other-incarnation',
+    waits: true,
+  })
+})
+
 test('what was pinned does not matter once the log has bound the member', () => {
   const pinned = { ...own, pins: new Map([[n2, 'stale']]) }
   expect(admission(hello(n2, 'two'), pinned)).toEqual({ admit: true })
