@@ -3,24 +3,27 @@
  * changes the members when an administrator or the rules say so.
  */
 import { closeInOrder } from '../../base/closing.ts'
-import { AetherError } from '../../base/fault.ts'
 import type { NodeId } from '../../base/ids.ts'
 import type { OutcomeUnknown, Unavailable } from '../../base/port.ts'
 import { err, ok, type Result } from '../../base/result.ts'
-import { type Consensus, readdition, TICK_MS } from '../control/consensus.driver.ts'
-import type {
-  Member,
-  MembershipChange,
-  MembershipRefusal,
-  ReplicatedControlStore,
+import { type Consensus, TICK_MS } from '../control/consensus.driver.ts'
+import {
+  excluded,
+  type Member,
+  type MembershipChange,
+  type MembershipRefusal,
+  type ReplicatedControlStore,
+  removed,
 } from '../control/index.ts'
 import type { Message } from '../rabia/index.ts'
 import {
+  type Admission,
   CONSENSUS_CHANNEL,
   decodeMessage,
   encodeMessage,
   type FrameCounts,
   frameCounts,
+  type Hello,
   type Peer,
   type RefusalReason,
   type Transport,
@@ -29,6 +32,7 @@ import {
 import type { AddRefusal, ClusterAdmin, ClusterStatus, RemoveRefusal } from './admin.ts'
 import { isFinal } from './admission.ts'
 import { missingQuorum, promotion, removalRefusal } from './change.ts'
+import { Departure } from './departure.driver.ts'
 import { Gate } from './gate.driver.ts'
 import { type Home, type HomeOptions, openHome } from './home.driver.ts'
 import { explainObstacle } from './obstacle.ts'
@@ -44,6 +48,7 @@ export class ClusterMember implements ClusterAdmin {
   readonly #home: Home
   readonly #transport: Transport | undefined
   readonly #gate: Gate
+  readonly #departure: Departure
   /** Peers that do not admit this node, as they last said. */
   readonly #refusals = new Map<NodeId, RefusalReason>()
   /** Why the others could not be reached, as it was last told. */
@@ -52,7 +57,7 @@ export class ClusterMember implements ClusterAdmin {
   #epoch = -1
   #tick = 0
   #isChanging = false
-  #leaving: NodeJS.Timeout | undefined
+  #strandedTicks = 0
 
   /** Opens what the data directory holds of the cluster. Nobody is talked to before `start`. Rejects with an AetherError. */
   static async open(options: ClusterMemberOptions): Promise<ClusterMember> {
@@ -66,7 +71,13 @@ export class ClusterMember implements ClusterAdmin {
     this.#fail = failure.resolve
     this.#options = options
     this.#home = home
-    const { cluster, self, address } = options
+    const { cluster, self, address, report } = options
+    this.#departure = new Departure({
+      members: home.consensus.machine.membership,
+      stays: (peers) =>
+        report('warn', 'this node was removed, and stays until these know', { peers }),
+      leave: () => this.#leave(),
+    })
     this.#gate = new Gate({
       cluster,
       self,
@@ -79,7 +90,7 @@ export class ClusterMember implements ClusterAdmin {
     this.#transport = options.connect?.({
       counts: this.dropped,
       hello: () => this.#gate.hello(),
-      admit: (hello) => this.#gate.admit(hello, this.#tick),
+      admit: (hello, sought) => this.#admit(hello, sought),
       onFrame: (from, _channel, payload) => this.#receive(from, payload),
       onConnected: (peer) => this.#connected(peer),
       onDisconnected: (peer, reason) => this.#unreachable(peer, reason),
@@ -140,6 +151,8 @@ export class ClusterMember implements ClusterAdmin {
       contacts: [...this.#contacts().keys()],
       refusals: this.#refusals,
       stalled: this.#consensus.stalled,
+      unaware: this.#departure.unaware,
+      latest: this.#gate.latest,
     })
   }
 
@@ -169,7 +182,7 @@ export class ClusterMember implements ClusterAdmin {
 
   /** Ends the connections, answers whatever waits and closes the files. No call may follow. */
   async close(): Promise<void> {
-    clearTimeout(this.#leaving)
+    this.#departure.cancel()
     await closeInOrder([async () => this.#transport?.close(), () => this.#consensus.close()])
   }
 
@@ -200,6 +213,17 @@ export class ClusterMember implements ClusterAdmin {
   #contacts(): Roster {
     const { founding } = this.#options
     return founding.kind === 'join' ? founding.contacts : new Map()
+  }
+
+  /** Whoever dials a member names the disk that it takes it for. */
+  #admit(hello: Hello, sought: string | undefined): Promise<Admission> {
+    const { cluster, self } = this.#options
+    const isOther = sought !== undefined && sought !== this.#consensus.incarnation
+    const reason = 'other-incarnation'
+    if (isOther && hello.cluster === cluster && isFinal(reason, hello.epoch, this.#gate.ownEpoch)) {
+      this.#fail(excluded(self, reason, hello.node))
+    }
+    return this.#gate.admit(hello, this.#tick)
   }
 
   #receive(from: NodeId, payload: Uint8Array): void {
@@ -234,7 +258,8 @@ export class ClusterMember implements ClusterAdmin {
       report('warn', 'a node does not admit this one', { peer, reason, epoch })
     }
     this.#refusals.set(peer, reason)
-    if (isFinal(reason, epoch, this.#gate.ownEpoch)) this.#fail(excluded(self, peer, reason))
+    if (isFinal(reason, epoch, this.#gate.ownEpoch)) this.#fail(excluded(self, reason, peer))
+    this.#departure.refused(peer, epoch)
   }
 
   /** Connects to whoever is a member now, and notices when this node no longer is. */
@@ -250,10 +275,9 @@ export class ClusterMember implements ClusterAdmin {
     const { identity } = this.#home
     if (this.#gate.ownEpoch > 0) {
       // What it had applied before it was killed may have been lost, the addition of this node with it.
-      clearTimeout(this.#leaving)
-      this.#leaving = undefined
+      this.#departure.cancel()
       identity.join().catch(this.#fail)
-    } else if (epoch > 0 && identity.hasJoined) this.#leave()
+    } else if (epoch > 0 && identity.hasJoined) this.#departure.begin()
   }
 
   /**
@@ -270,23 +294,18 @@ export class ClusterMember implements ClusterAdmin {
     ]
   }
 
-  /** The others may still need an answer about the slot that has ended this membership. */
   #leave(): void {
     const { cluster, self } = this.#options
-    const fault = this.#find(self)
-      ? excluded(self, undefined, 'other-incarnation')
-      : new AetherError(
-          'membership-lost',
-          `${self} was removed from the cluster ${cluster}`,
-          `Its data directory is of no use to the cluster any more. To take the machine in again, empty it, set \`join = true\` in [cluster] and start; then run \`aether cluster add ${self}\` on another node.`,
-        )
-    this.#leaving ??= setTimeout(() => this.#fail(fault), LINGER_MS)
+    const isReplaced = this.#find(self) !== undefined
+    this.#fail(isReplaced ? excluded(self, 'other-incarnation') : removed(self, cluster))
   }
 
   #ticked(): void {
     this.#tick++
     if (this.#tick % MAINTENANCE_TICKS !== 1 || this.#isChanging) return
-    if (missingQuorum(this.#members, this.#observe()) !== undefined) return
+    const isShort = missingQuorum(this.#members, this.#observe()) !== undefined
+    this.#watchStranding(isShort && this.#gate.latest !== undefined)
+    if (isShort) return
     const change = this.#ownChange() ?? this.#promotion()
     if (change === undefined) return
     this.#isChanging = true
@@ -294,9 +313,16 @@ export class ClusterMember implements ClusterAdmin {
       this.#isChanging = false
       if (change.kind !== 'bind' || refusal?.kind !== 'refused') return
       if (refusal.why === 'other-incarnation') {
-        this.#fail(excluded(this.#options.self, undefined, refusal.why))
+        this.#fail(excluded(this.#options.self, refusal.why))
       }
     })
+  }
+
+  /** Tells it once, when it has lasted: a node that only has to catch up knows as much as the others before. */
+  #watchStranding(isStranded: boolean): void {
+    this.#strandedTicks = isStranded ? this.#strandedTicks + MAINTENANCE_TICKS : 0
+    if (this.#strandedTicks !== STRANDED_TICKS) return
+    this.#options.report('warn', 'this node is left behind', { reason: this.obstacle() })
   }
 
   /** What the log does not know of this node yet: which disk it is on, or where it is. */
@@ -361,18 +387,9 @@ type ChangeOutcome =
 /** Half a second: soon enough for whoever waits to be promoted. */
 const MAINTENANCE_TICKS = 500 / TICK_MS
 
-/** Several times what the others need to ask for the slot that they have missed. */
-const LINGER_MS = 3_000
+/** Five seconds: several times what it takes to reach somebody who is there. */
+const STRANDED_TICKS = 5_000 / TICK_MS
 
 function isReachable({ address }: Member): boolean {
   return address !== ''
-}
-
-function excluded(self: NodeId, peer: NodeId | undefined, reason: RefusalReason): AetherError {
-  const who = peer === undefined ? 'the cluster' : `the cluster, by ${peer},`
-  const what =
-    reason === 'removed'
-      ? `${who} has removed ${self}`
-      : `${who} knows another disk under the name ${self} than the one in this data directory`
-  return new AetherError('membership-lost', what, readdition(self))
 }
