@@ -11,7 +11,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/clients/**', 'test/bench/**'],
+          exclude: ['test/clients/**', 'test/bench/**', 'test/nemesis/scenario/**'],
           // Far above what any test needs, so that a busy machine fails none.
           testTimeout: 60_000,
         },
@@ -22,6 +22,14 @@ export default defineConfig({
           include: ['test/clients/**/*.test.ts'],
           testTimeout: 600_000,
           hookTimeout: 120_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: 'cluster',
+          include: ['test/nemesis/scenario/**/*.test.ts'],
+          testTimeout: 120_000,
           fileParallelism: false,
         },
       },

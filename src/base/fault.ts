@@ -17,9 +17,12 @@ export class AetherError extends Error {
 /** A code exists only where some caller reacts to it. */
 export type FaultCode =
   | 'data-directory-in-use'
+  | 'data-directory-foreign'
   | 'data-damaged'
   | 'data-format-newer'
   | 'disk-failed'
+  | 'listen-refused'
+  | 'membership-lost'
   | 'no-space'
   | 'slice-refused'
   | 'tls-refused'

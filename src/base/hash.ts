@@ -1,9 +1,16 @@
-import { hash } from 'node:crypto'
+import { createHmac, hash } from 'node:crypto'
 import { crc32 as zlibCrc32 } from 'node:zlib'
 
 /** SHA-256 (FIPS 180-4) of `bytes`. */
 export function sha256(bytes: Uint8Array): Uint8Array {
   return hash('sha256', bytes, 'buffer')
+}
+
+/** HMAC-SHA-256 (RFC 2104) of `parts`, one after the other. */
+export function hmacSha256(key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array {
+  const hmac = createHmac('sha256', key)
+  for (const part of parts) hmac.update(part)
+  return hmac.digest()
 }
 
 /** CRC-32 (ISO 3309) of `bytes`, continued from `previous`: finds accidents, not attackers. */

@@ -8,6 +8,12 @@ stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error
 })
 
+// Run by another command of aether, it does not outlive that one.
+if (process.connected) {
+  process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'))
+  process.channel?.unref()
+}
+
 process.exitCode = await runCli(process.argv.slice(2), {
   stdout,
   stderr,

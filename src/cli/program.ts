@@ -1,7 +1,9 @@
-import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { Command, CommanderError } from 'commander'
 import { err, ok, type Result } from '../base/result.ts'
+import { defineCluster } from './cluster.ts'
 import type { DeployFlags } from './deploy.ts'
 import { badUsage, exitCodeOf, type Failure } from './failure.ts'
+import { numberFlag } from './number-flag.ts'
 import type { Outcome, Report, Session, StartFlags, Surroundings } from './session.ts'
 
 /**
@@ -31,6 +33,8 @@ export async function runCli(args: readonly string[], surroundings: Surroundings
 
 type GlobalFlags = { server?: string; token?: string; repository?: string; json?: boolean }
 
+type Work = (session: Session) => Outcome
+
 const DEFAULT_SERVER = 'http://127.0.0.1:8080'
 
 /** Each command is loaded when it is called, so that a node does not carry the client about with it. */
@@ -47,10 +51,9 @@ function defineProgram(surroundings: Surroundings, exit: (code: number) => void)
       writeErr: (text) => surroundings.stderr.write(text),
       outputError: () => {},
     })
-  const finish = (result: Result<Report, Failure>) => {
-    exit(print(result, program.opts<GlobalFlags>().json === true, surroundings))
-  }
-  const run = async (work: (session: Session) => Outcome) => {
+  const isJson = () => program.opts<GlobalFlags>().json === true
+  const finish = (result: Result<Report, Failure>) => exit(print(result, isJson(), surroundings))
+  const run = async (work: Work) => {
     const session = await openSession(program.opts<GlobalFlags>(), surroundings)
     finish(session.ok ? await work(session.value) : session)
   }
@@ -59,12 +62,31 @@ function defineProgram(surroundings: Surroundings, exit: (code: number) => void)
     .description('run a node until it is told to stop')
     .option('--data <directory>', 'where everything is kept')
     .option('--host <address>', 'the address to listen on')
-    .option('--port <number>', 'the port to listen on', parsePort)
+    .option('--port <number>', 'the port to listen on', numberFlag(0, 65_535))
     .option('--config <file>', 'settings, instead of aether.toml')
     .action(async (flags: StartFlags) => {
       const { start } = await import('./start.ts')
-      exit(await start(flags, surroundings))
+      exit(await start(flags, isJson(), surroundings))
     })
+  defineCluster(program, run, async (flags) => {
+    const { clusterStart } = await import('./cluster-start.ts')
+    const run = await clusterStart(flags, isJson(), surroundings)
+    if (run.ok) exit(run.value)
+    else finish(run)
+  })
+  defineArtifacts(program, run)
+  program
+    .command('version')
+    .description('print the version')
+    .action(async () => {
+      const { version } = await import('./version.ts')
+      finish(ok(version()))
+    })
+  return program
+}
+
+/** The commands for what is in the repositories. */
+function defineArtifacts(program: Command, run: (work: Work) => Promise<void>): void {
   program
     .command('deploy <jar>')
     .description('store a jar with its POM; coordinates come from the jar or the flags')
@@ -90,14 +112,6 @@ function defineProgram(surroundings: Surroundings, exit: (code: number) => void)
     .action((text: string, { output }: { output?: string }) =>
       run(async (session) => (await import('./resolve.ts')).resolve(text, output, session)),
     )
-  program
-    .command('version')
-    .description('print the version')
-    .action(async () => {
-      const { version } = await import('./version.ts')
-      finish(ok(version()))
-    })
-  return program
 }
 
 async function openSession(
@@ -136,12 +150,6 @@ function parseServer(text: string): Result<string, Failure> {
     )
   }
   return ok(url.href.replace(/\/+$/, ''))
-}
-
-function parsePort(text: string): number {
-  const port = Number(text)
-  if (!/^\d+$/.test(text) || port > 65_535) throw new InvalidArgumentError('0 to 65535.')
-  return port
 }
 
 function print(

@@ -42,7 +42,7 @@ const IDLE_TIMEOUT_MS = 120_000
 const CONNECT_TIMEOUT_MS = 10_000
 
 /**
- * The repositories of one server. Every method retries a connection that fails and an answer of 429, 502, 503 or 504, a few
+ * One server, above all its repositories. Every method retries a connection that fails and an answer of 429, 502, 503 or 504, a few
  * times and as the server's `Retry-After` says; requests are such that a repetition changes nothing.
  */
 export class Server {
@@ -159,6 +159,23 @@ export class Server {
     request.on('uploadProgress', ({ transferred }) => upload.onProgress(transferred))
     const settled = await this.#settle(url, request)
     return body.readError === undefined ? settled : err(fileFailure(upload.file, body.readError))
+  }
+
+  /** Asks the server's own interface at `path`; gives its JSON, undefined if it is none. Only a GET is retried. */
+  async ask(
+    method: 'GET' | 'POST' | 'DELETE',
+    path: string,
+    json?: object,
+  ): Promise<Result<unknown, Failure>> {
+    const url = `${this.url}${path}`
+    try {
+      const body = json === undefined ? {} : { json }
+      const answer = await this.#client(url, { method, ...body, followRedirect: false })
+      return ok(JSON.parse(answer.body))
+    } catch (error) {
+      if (error instanceof SyntaxError) return ok(undefined)
+      return err(this.#failure(error))
+    }
   }
 
   async #settle(url: string, request: Promise<Response<string>>): Promise<Result<void, Failure>> {

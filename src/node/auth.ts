@@ -1,6 +1,4 @@
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
-import type { RequestId } from '../base/ids.ts'
-import type { ControlStore } from '../base/port.ts'
+import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Action, Principal } from '../slice/index.ts'
 
 /**
@@ -8,12 +6,21 @@ import type { Action, Principal } from '../slice/index.ts'
  * hash is no weakness. With `open` (loopback only) a request without credentials may do all but administer.
  */
 export class Authenticator {
-  readonly #tokens: readonly StoredToken[]
+  #tokens: readonly StoredToken[] | undefined
   readonly #anonymous: Principal
 
-  constructor(tokens: readonly StoredToken[], access: AnonymousAccess) {
-    this.#tokens = tokens
+  constructor(access: AnonymousAccess) {
     this.#anonymous = anonymousPrincipal(access)
+  }
+
+  /** Whether it knows the tokens: before that it can tell nobody. */
+  get isReady(): boolean {
+    return this.#tokens !== undefined
+  }
+
+  /** These are the tokens from now on. */
+  use(tokens: readonly StoredToken[]): void {
+    this.#tokens = tokens
   }
 
   /** The principal of an `Authorization` header, or undefined when its credentials are wrong or of an unknown kind. */
@@ -23,7 +30,7 @@ export class Authenticator {
     if (token === undefined) return undefined
     const digest = digestOf(token)
     let found: Principal | undefined
-    for (const stored of this.#tokens) {
+    for (const stored of this.#tokens ?? []) {
       // No early exit: the time taken tells nothing about which token was close.
       if (timingSafeEqual(stored.digest, digest)) found = stored.principal
     }
@@ -34,48 +41,6 @@ export class Authenticator {
 export type AnonymousAccess = 'all' | 'read' | 'none'
 
 export type StoredToken = { readonly digest: Buffer; readonly principal: Principal }
-
-const TOKEN_PREFIX = 'aether_'
-const TOKENS = 'tokens/'
-const ADMIN_TOKEN = `${TOKENS}admin`
-
-/** A new token: only its digest is stored, and that by `keep`, so `text` has to be shown now or never. */
-export type FreshToken = { readonly text: string; keep(): Promise<void> }
-
-/**
- * The stored tokens, and a new admin token when there is none yet. That one is valid at once but lost with the process
- * until `keep` is called: a start that fails must not use up the only chance to see it.
- */
-export async function openTokens(
-  control: ControlStore,
-  newRequestId: () => RequestId,
-): Promise<{ tokens: readonly StoredToken[]; fresh: FreshToken | undefined }> {
-  const listed = await control.list(TOKENS)
-  if (!listed.ok) throw new Error(`the tokens cannot be read: ${listed.error.reason}`)
-  if (listed.value.some((entry) => entry.key === ADMIN_TOKEN)) {
-    return { tokens: listed.value.map(parseToken), fresh: undefined }
-  }
-  const text = TOKEN_PREFIX + randomBytes(32).toString('base64url')
-  const value = JSON.stringify({ format: 1, sha256: digestOf(text).toString('hex') })
-  const keep = async () => {
-    const written = await control.write([{ kind: 'put', key: ADMIN_TOKEN, value }], {
-      preconditions: [{ key: ADMIN_TOKEN, revision: 'absent' }],
-      requestId: newRequestId(),
-    })
-    if (!written.ok) throw new Error(`the admin token cannot be stored: ${written.error.kind}`)
-  }
-  const tokens = [...listed.value, { key: ADMIN_TOKEN, value }].map(parseToken)
-  return { tokens, fresh: { text, keep } }
-}
-
-function parseToken(entry: { readonly key: string; readonly value: string }): StoredToken {
-  const { sha256 } = JSON.parse(entry.value) as { sha256: string }
-  const name = entry.key.slice(TOKENS.length)
-  return {
-    digest: Buffer.from(sha256, 'hex'),
-    principal: { name, isAnonymous: false, may: () => true },
-  }
-}
 
 function anonymousPrincipal(access: AnonymousAccess): Principal {
   const allowed: Readonly<Record<AnonymousAccess, readonly Action[]>> = {
@@ -98,6 +63,7 @@ function tokenOf(header: string): string | undefined {
   return colon < 0 ? undefined : credentials.slice(colon + 1)
 }
 
-function digestOf(token: string): Buffer {
+/** How a token is stored. */
+export function digestOf(token: string): Buffer {
   return createHash('sha256').update(token).digest()
 }

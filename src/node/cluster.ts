@@ -1,41 +1,86 @@
 import { resolve } from 'node:path'
 import type { Logger } from 'pino'
+import { closeInOrder } from '../base/closing.ts'
 import { AetherError } from '../base/fault.ts'
 import type { NodeId } from '../base/ids.ts'
 import type { BlobStore, ControlStore, DistributedMap } from '../base/port.ts'
-import { openLocalControl } from '../cluster/control/local.driver.ts'
+import type { ConsensusMeter } from '../cluster/control/consensus.driver.ts'
 import { chunksOf, createBlobStore } from '../cluster/dht/blob-store.driver.ts'
 import { openReplicatedMap, type ReplicatedMap } from '../cluster/dht/map.driver.ts'
+import type { Founding } from '../cluster/membership/home.driver.ts'
+import type { ClusterAdmin } from '../cluster/membership/index.ts'
+import { ClusterMember, type TransportCallbacks } from '../cluster/membership/member.driver.ts'
+import { type FrameCounts, parseAddress, type Transport } from '../cluster/wire/index.ts'
+import { TcpTransport } from '../cluster/wire/transport.tcp.ts'
 import { localDisk } from '../storage/disk.ts'
 import { BlobCache, type ChunkStore } from '../storage/index.ts'
 import { openLevelStore } from '../storage/level.disk.ts'
-import { openStorage } from '../storage/storage.disk.ts'
+import { openStorage, type Storage } from '../storage/storage.disk.ts'
 import type { Config } from './config.ts'
 
 /** The cluster as the node uses it; on one node it has one member. */
 export type Cluster = {
   readonly map: DistributedMap
   readonly blobs: BlobStore
+  /** Answers once this node has started and reaches enough others. */
   readonly control: ControlStore
-  /** Resolves with the reason when the disk has failed: nothing is written any more, and the node has to stop. */
+  readonly members: ClusterAdmin
+  /** Frames between nodes that were dropped so far. */
+  readonly dropped: FrameCounts
+  /** Resolves with the reason when this node must not go on: its disk has failed, or it is no member any more. */
   readonly failed: Promise<unknown>
+  /** What the control store waits for, in words; undefined when it answers. */
+  obstacle(): string | undefined
+  /** Begins to talk to the other nodes. Rejects with `listen-refused` when their address cannot be listened on. */
+  start(): Promise<void>
   close(): Promise<void>
 }
 
-/** The name of the only member; a cluster of several gives each its own. */
-const SELF = 'node-1' as NodeId
+/** The name of a node that is alone, and that of its cluster. */
+const ALONE = 'node-1' as NodeId
+const DEFAULT_NAME = 'aether'
 
 /** The space of the blobs' manifests. */
 const BLOBS = 'blobs'
 
 /** Opens the data directory and what lives in it. Rejects with an AetherError when it cannot be used. */
-export async function openCluster(config: Config, logger: Logger): Promise<Cluster> {
+export async function openCluster(
+  config: Config,
+  logger: Logger,
+  meter: ConsensusMeter,
+): Promise<Cluster> {
   const directory = resolve(config.data)
   const storage = await openStorage({ disk: localDisk, directory, openStore: openLevelStore })
   try {
-    const { engine, highWater, chunks } = storage
-    const map = await openReplicatedMap({ engine, highWater, self: SELF })
-    const control = await openLocalControl(engine)
+    return await openOn(storage, config, logger, meter)
+  } catch (cause) {
+    await storage.close()
+    throw cause
+  }
+}
+
+async function openOn(
+  storage: Storage,
+  config: Config,
+  logger: Logger,
+  meter: ConsensusMeter,
+): Promise<Cluster> {
+  const { engine, highWater, chunks } = storage
+  const self = config.cluster?.id ?? ALONE
+  const member = await ClusterMember.open({
+    disk: localDisk,
+    directory: resolve(config.data),
+    storage,
+    cluster: config.cluster?.name ?? DEFAULT_NAME,
+    self,
+    founding: foundingOf(config),
+    address: config.cluster?.address ?? '',
+    ...connectionsOf(config),
+    meter,
+    report: (level, message, detail) => logger[level](detail, message),
+  })
+  try {
+    const map = await openReplicatedMap({ engine, highWater, self })
     const cache = new BlobCache(config.cacheBytesMax)
     const blobs = createBlobStore({ manifests: map.space(BLOBS), chunks, cache })
     const damage = Promise.withResolvers<unknown>()
@@ -43,17 +88,50 @@ export async function openCluster(config: Config, logger: Logger): Promise<Clust
     return {
       map,
       blobs,
-      control,
-      failed: Promise.race([storage.failed, map.failed, control.failed, damage.promise]),
-      async close() {
-        await control.close()
-        await map.close()
-        await Promise.all([storage.close(), swept])
-      },
+      control: member.control,
+      members: member,
+      dropped: member.dropped,
+      failed: Promise.race([storage.failed, map.failed, member.failed, damage.promise]),
+      obstacle: () => member.obstacle(),
+      start: () => start(member, config),
+      close: () =>
+        closeInOrder([() => member.close(), () => map.close(), () => storage.close(), () => swept]),
     }
   } catch (cause) {
-    await storage.close()
+    await member.close()
     throw cause
+  }
+}
+
+function foundingOf({ cluster }: Config): Founding {
+  if (cluster === undefined) return { kind: 'form', roster: new Map([[ALONE, '']]) }
+  if (!cluster.join) return { kind: 'form', roster: cluster.peers }
+  const contacts = [...cluster.peers].filter(([id]) => id !== cluster.id)
+  return { kind: 'join', contacts: new Map(contacts) }
+}
+
+function connectionsOf({ cluster }: Config): {
+  readonly connect?: (callbacks: TransportCallbacks) => Transport
+} {
+  if (cluster === undefined) return {}
+  const { secret, tls } = cluster
+  const listen = parseAddress(cluster.listen) ?? { host: '127.0.0.1', port: 0 }
+  return {
+    connect: (callbacks) =>
+      new TcpTransport({ ...callbacks, secret, listen, ...(tls === undefined ? {} : { tls }) }),
+  }
+}
+
+async function start(member: ClusterMember, { cluster }: Config): Promise<void> {
+  try {
+    await member.start()
+  } catch (cause) {
+    throw new AetherError(
+      'listen-refused',
+      `this node cannot listen for the others on ${cluster?.listen}: ${(cause as Error).message}`,
+      'Stop the other program that does, or set `listen` in [cluster] to an address of this machine.',
+      cause,
+    )
   }
 }
 

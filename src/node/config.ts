@@ -3,12 +3,16 @@ import { resolve } from 'node:path'
 import { parse as parseToml, TomlError } from 'smol-toml'
 import { z } from 'zod'
 import { err, ok, type Result } from '../base/result.ts'
+import { type ClusterConfig, ClusterSection, readClusterConfig } from './cluster-config.ts'
 
 /**
  * Every setting of a node. Defaults, `aether.toml`, `AETHER_*` variables and flags give the same settings, each stronger
  * than the one before. Unknown keys are errors, so that a misspelt one is never silently without effect.
  */
-export type Config = z.output<typeof Settings>
+export type Config = Omit<z.output<typeof Settings>, 'cluster'> & {
+  /** Undefined: the node is alone. */
+  readonly cluster: ClusterConfig | undefined
+}
 
 export type ConfigRefusal = { readonly kind: 'bad-config'; readonly detail: string }
 
@@ -82,7 +86,11 @@ const Settings = z.strictObject({
       ...z.record(z.string(), Repository).parse(DEFAULT_REPOSITORIES),
       ...given,
     })),
+  cluster: ClusterSection.optional(),
 })
+
+/** These are sections of the file: no variable and no flag can say them. */
+const SECTIONS = new Set(['repositories', 'cluster'])
 
 /** These variables belong to the client commands and the tests, not to the node. */
 const FOREIGN_VARIABLES = new Set([
@@ -99,7 +107,8 @@ export function readConfig(
   flags: Flags,
   env: Readonly<Record<string, string | undefined>>,
 ): Result<Config, ConfigRefusal> {
-  const file = readFile(flags.config ?? env['AETHER_CONFIG'])
+  const path = flags.config ?? env['AETHER_CONFIG']
+  const file = readFile(path)
   if (!file.ok) return file
   const variables = readVariables(env)
   if (!variables.ok) return variables
@@ -110,7 +119,12 @@ export function readConfig(
   if ((parsed.data.tlsCertificate === undefined) !== (parsed.data.tlsKey === undefined)) {
     return refuse('tls_certificate and tls_key go together')
   }
-  return checkGroups(parsed.data)
+  const groups = checkGroups(parsed.data.repositories)
+  if (groups !== undefined) return refuse(groups)
+  const { cluster: section, ...settings } = parsed.data
+  if (section === undefined) return ok({ ...settings, cluster: undefined })
+  const cluster = readClusterConfig(section, path ?? CONFIG_FILE)
+  return cluster.ok ? ok({ ...settings, cluster: cluster.value }) : refuse(cluster.error)
 }
 
 function readFile(path: string | undefined): Result<Record<string, unknown>, ConfigRefusal> {
@@ -133,7 +147,7 @@ function readVariables(
   for (const [name, value] of Object.entries(env)) {
     if (!name.startsWith('AETHER_') || FOREIGN_VARIABLES.has(name) || value === undefined) continue
     const key = camelCase(name.slice('AETHER_'.length).toLowerCase())
-    if (!(key in Settings.shape) || key === 'repositories') {
+    if (!(key in Settings.shape) || SECTIONS.has(key)) {
       return refuse(`the variable ${name} names no setting; settings are ${settingNames()}`)
     }
     settings[key] =
@@ -147,26 +161,20 @@ function readVariables(
   return ok(settings)
 }
 
-function checkGroups(config: Config): Result<Config, ConfigRefusal> {
-  for (const [name, repository] of Object.entries(config.repositories)) {
+function checkGroups(repositories: Config['repositories']): string | undefined {
+  const hosted = Object.keys(repositories).filter((name) => repositories[name]?.type === 'hosted')
+  for (const [name, repository] of Object.entries(repositories)) {
     if (repository.type !== 'group') continue
-    for (const member of repository.members) {
-      if (config.repositories[member]?.type !== 'hosted') {
-        const hosted = Object.keys(config.repositories).filter(
-          (key) => config.repositories[key]?.type === 'hosted',
-        )
-        return refuse(
-          `the group ${name} has the member ${member}, which is no hosted repository; hosted are ${hosted.join(', ')}`,
-        )
-      }
-    }
+    const stranger = repository.members.find((member) => !hosted.includes(member))
+    if (stranger === undefined) continue
+    return `the group ${name} has the member ${stranger}, which is no hosted repository; hosted are ${hosted.join(', ')}`
   }
-  return ok(config)
+  return undefined
 }
 
 function describeIssue(issue: z.core.$ZodIssue): string {
-  // The second step below `repositories` is a name, which stays as it was written.
-  const isName = (at: number) => at === 1 && issue.path[0] === 'repositories'
+  // A name below `repositories` or `cluster.peers` stays as it was written.
+  const isName = (at: number) => NAMED_BELOW.has(issue.path.slice(0, at).join('.'))
   const path = issue.path
     .map((part, at) => (isName(at) ? String(part) : snakeCase(String(part))))
     .join('.')
@@ -178,6 +186,9 @@ function describeIssue(issue: z.core.$ZodIssue): string {
   const message = issue.code === 'invalid_key' ? issue.issues[0]?.message : issue.message
   return `${path}: ${message}`
 }
+
+/** Tables whose keys are names, not settings. */
+const NAMED_BELOW = new Set(['repositories', 'cluster.peers'])
 
 /** A whole number or, from a variable, its digits. Nothing else passes for a number, an empty variable least of all. */
 function integer(least: number, most = Number.MAX_SAFE_INTEGER) {
@@ -199,19 +210,18 @@ function settingNames(): string {
   return Object.keys(Settings.shape).map(snakeCase).join(', ')
 }
 
-/** TOML keys are snake_case. Names below `repositories` are names, not keys. */
-function camelKeys(table: Record<string, unknown>): Record<string, unknown> {
+/** TOML keys are snake_case. Those of a table in `NAMED_BELOW` are names and stay. */
+function camelKeys(table: Record<string, unknown>, path = ''): Record<string, unknown> {
   const entries = Object.entries(table).map(([key, value]) => {
-    if (key !== 'repositories' || typeof value !== 'object' || value === null) {
-      return [camelCase(key), value]
-    }
-    const repositories = Object.entries(value).map(([name, settings]) => [
-      name,
-      typeof settings === 'object' ? camelKeys(settings as Record<string, unknown>) : settings,
-    ])
-    return [key, Object.fromEntries(repositories)]
+    const name = NAMED_BELOW.has(path) ? key : camelCase(key)
+    const below = path === '' ? key : `${path}.${key}`
+    return [name, isTable(value) ? camelKeys(value, below) : value]
   })
   return Object.fromEntries(entries)
+}
+
+function isTable(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function camelCase(name: string): string {

@@ -9,6 +9,7 @@ import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { Logger } from 'pino'
 import type { Exchange, HttpHandler, Problem } from '../slice/index.ts'
+import { CHALLENGE, RETRY_SOON } from './api-refusal.ts'
 import type { Authenticator } from './auth.ts'
 import { connectionLimit } from './connection-limit.ts'
 import type { Guard } from './guard.ts'
@@ -128,9 +129,13 @@ export class HttpServer {
       refuseWith(GUARD_PROBLEMS[refusal.kind](refusal.detail))
       return
     }
-    const principal = this.#parts.authenticator.authenticate(headers.authorization)
+    const { authenticator } = this.#parts
+    const isUnchecked = !authenticator.isReady && target.mount === PROBES
+    const credentials = isUnchecked ? undefined : headers.authorization
+    const principal = authenticator.authenticate(credentials)
     if (principal === undefined) {
-      refuseWith(WRONG_CREDENTIALS, CHALLENGE)
+      if (authenticator.isReady) refuseWith(WRONG_CREDENTIALS, CHALLENGE)
+      else refuseWith(NOT_READY, RETRY_SOON)
       return
     }
     principalName = principal.name
@@ -242,6 +247,13 @@ const WRONG_CREDENTIALS: Problem = {
   detail: 'The token is not known. Send it as `Bearer <token>` or as the password of Basic.',
 }
 
+/** A token that cannot be checked yet may well be right. */
+const NOT_READY: Problem = {
+  status: 503,
+  title: 'Not ready',
+  detail: 'This node does not know the tokens yet; /health/ready tells what it waits for.',
+}
+
 const TOKEN_NEEDED: Problem = {
   status: 401,
   title: 'Token needed',
@@ -250,9 +262,6 @@ const TOKEN_NEEDED: Problem = {
 
 /** Load balancers and orchestrators ask here, and have no token. */
 const PROBES = '/health/'
-
-/** RFC 7617; Maven sends its credentials only after it has been asked for them. */
-const CHALLENGE = { 'WWW-Authenticate': 'Basic realm="aether", charset="UTF-8"' }
 
 const INTERNAL_ERROR: Problem = {
   status: 500,

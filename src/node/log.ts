@@ -4,7 +4,11 @@ import { type DestinationStream, destination, type Logger, pino } from 'pino'
 const BUFFER_BYTES = 8 * 1_024
 const FLUSH_INTERVAL_MS = 1_000
 
-export type NodeLog = { readonly logger: Logger; close(): void }
+export type NodeLog = {
+  readonly logger: Logger
+  /** Resolves when every line is written, or nobody reads them any more. */
+  close(): Promise<void>
+}
 
 /** JSON lines on standard error, which leaves standard output to what is meant for people. */
 export function openLog(level: string): NodeLog {
@@ -12,10 +16,11 @@ export function openLog(level: string): NodeLog {
   const flush = setInterval(() => stream.flush(), FLUSH_INTERVAL_MS)
   flush.unref()
   return {
-    logger: newLogger(level, stream),
+    // Without the stream's way to flush at once, which pino would use: it tries for ever when the reader has gone.
+    logger: newLogger(level, { write: (line) => stream.write(line) }),
     close() {
       clearInterval(flush)
-      stream.flushSync()
+      return new Promise((resolve) => stream.flush(() => resolve()))
     },
   }
 }

@@ -40,16 +40,9 @@ export class NodeMetrics {
     this.#durations.observe(durationMs / 1_000)
   }
 
-  /** A gauge whose value is asked for when the metrics are read. */
-  gauge(name: string, help: string, read: () => number): void {
-    new Gauge({
-      name,
-      help,
-      registers: [this.#registry],
-      collect() {
-        this.set(read())
-      },
-    })
+  /** Where further metrics are registered. */
+  get registry(): Registry {
+    return this.#registry
   }
 
   /** The view that slices get. */

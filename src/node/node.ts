@@ -5,11 +5,15 @@ import { join } from 'node:path'
 import { createSecureContext } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import type { Logger } from 'pino'
+import { closeInOrder } from '../base/closing.ts'
 import { AetherError } from '../base/fault.ts'
 import type { RequestId } from '../base/ids.ts'
 import type { SliceContext } from '../slice/index.ts'
-import { Authenticator, type FreshToken, openTokens } from './auth.ts'
+import { API_MOUNT, apiHandler } from './api.ts'
+import { Authenticator } from './auth.ts'
+import { BringUp } from './bring-up.ts'
 import { type Cluster, openCluster } from './cluster.ts'
+import { consensusMeter, showCluster } from './cluster-metrics.ts'
 import type { Config } from './config.ts'
 import { Guard, isLoopback, isWildcard } from './guard.ts'
 import { HttpServer } from './http.ts'
@@ -30,54 +34,114 @@ export type NodeOptions = {
 
 /** A running node. */
 export type AetherNode = {
-  /** Where clients reach it. */
+  /** Where clients reach it; it answers, though perhaps only that it is not ready. */
   readonly url: string
-  /** The administrator's token if this start has made it: show it once. */
-  readonly freshToken: string | undefined
-  /** Resolves with the reason when the node can no longer be trusted with data and has to stop. */
+  /** Resolves when the node serves. Pending while it waits for other nodes, and for good when it is closed before. */
+  readonly ready: Promise<Readiness>
+  /** Resolves with the reason when the node cannot become ready, or can no longer be trusted with data: it has to stop. */
   readonly failed: Promise<unknown>
   /** Takes no new work, lets requests in flight end, then closes everything. Call it once. */
   close(): Promise<void>
 }
 
+export type Readiness = {
+  /** The administrator's token if this node has made it: show it once. */
+  readonly freshToken: string | undefined
+}
+
 /**
- * The composition root, where all parts meet and nowhere else. Acquires in order (data directory, cluster state, slices,
- * port); closing releases in the opposite order. Rejects with an AetherError for what an operator can mend, and with the
- * system's error when the port is taken.
+ * The composition root, where all parts meet and nowhere else. Acquires in order: data directory, port, the other nodes; and
+ * what needs the control state once that answers: tokens, slices. Closing releases in the opposite order. Rejects with an
+ * AetherError for what an operator can mend, and with the system's error when the port is taken.
  */
 export async function openNode(options: NodeOptions): Promise<AetherNode> {
   const { config, logger } = options
   mkdirSync(config.data, { recursive: true, mode: 0o700 })
-  const cluster = await openCluster(config, logger)
+  const metrics = new NodeMetrics(VERSION)
+  const cluster = await openCluster(config, logger, consensusMeter(metrics.registry))
   try {
-    return await openOn(cluster, options)
+    showCluster(metrics.registry, {
+      status: () => cluster.members.status(),
+      dropped: cluster.dropped,
+    })
+    return await openOn(cluster, metrics, options)
   } catch (cause) {
     await cluster.close()
     throw cause
   }
 }
 
-async function openOn(cluster: Cluster, options: NodeOptions): Promise<AetherNode> {
+async function openOn(
+  cluster: Cluster,
+  metrics: NodeMetrics,
+  options: NodeOptions,
+): Promise<AetherNode> {
   const { config, logger } = options
-  const metrics = new NodeMetrics(VERSION)
-  const { tokens, fresh } = await openTokens(cluster.control, newRequestId)
-  let slice: HostedSlice | undefined
+  const authenticator = new Authenticator(anonymousAccess(config))
   const http = new HttpServer({
     guard: new Guard(config.host, config.hosts),
-    authenticator: new Authenticator(tokens, anonymousAccess(config)),
+    authenticator,
     metrics,
     logger,
     requestLog: config.requestLog,
     tls: tlsOf(config),
-    fallback: operationListener({
-      metrics,
-      version: VERSION,
-      notReady: () => {
-        if (http.isDraining) return 'the node is stopping'
-        return slice?.state === 'ACTIVE' ? undefined : 'artifact-repo is not active'
-      },
-    }),
+    fallback: operationListener({ metrics, notReady: () => notReady() }),
   })
+  const slice = await findSlice(cluster, { metrics, http }, options)
+  const notReady = () => {
+    if (http.isDraining) return 'the node is stopping'
+    const obstacle = cluster.obstacle()
+    if (obstacle !== undefined) return obstacle
+    return slice.state === 'ACTIVE' ? undefined : 'artifact-repo is not active'
+  }
+  http.mount(
+    API_MOUNT,
+    apiHandler({
+      version: VERSION,
+      isReady: () => notReady() === undefined,
+      control: cluster.control,
+      members: cluster.members,
+      newRequestId,
+    }),
+  )
+  const port = await http.listen(config.host, config.port)
+  try {
+    await cluster.start()
+  } catch (cause) {
+    await http.close()
+    throw cause
+  }
+  const url = urlOf(config, port)
+  const bringUp = new BringUp({ cluster, slice, authenticator, newRequestId })
+  const ready = bringUp.run()
+  const failure = new Promise<unknown>((resolve) => {
+    ready.then(() => logger.info({ url, version: VERSION, data: config.data }, 'ready'), resolve)
+  })
+  if (config.cluster !== undefined) logger.info(OWN_ARTIFACTS)
+  return {
+    url,
+    ready,
+    failed: Promise.race([cluster.failed, failure]),
+    close: () =>
+      closeInOrder([
+        () => http.close(),
+        () => bringUp.stop(),
+        () => slice.stop(),
+        () => cluster.close(),
+      ]),
+  }
+}
+
+/** Partitions are not replicated yet. */
+const OWN_ARTIFACTS =
+  'the nodes share their control state only: each keeps the artifacts that were deployed to it'
+
+/** The artifact service, not started; it mounts itself when it is. */
+function findSlice(
+  cluster: Cluster,
+  { metrics, http }: { readonly metrics: NodeMetrics; readonly http: HttpServer },
+  { config, logger, slices = BUNDLED_SLICES }: NodeOptions,
+): Promise<HostedSlice> {
   const contextOf = (identity: SliceContext['identity']): SliceContext => ({
     identity,
     configuration: { repositories: config.repositories, uploadBytesMax: config.uploadBytesMax },
@@ -90,48 +154,8 @@ async function openOn(cluster: Cluster, options: NodeOptions): Promise<AetherNod
     http,
     newRequestId,
   })
-  slice = await HostedSlice.find(
-    {
-      bundled: options.slices ?? BUNDLED_SLICES,
-      modules: join(config.data, 'slices'),
-      logger,
-      contextOf,
-    },
-    'artifact-repo',
-  )
-  await slice.start()
-  const port = await listen(http, config, fresh).catch(async (cause: unknown) => {
-    await slice.stop()
-    throw cause
-  })
-  const url = urlOf(config, port)
-  logger.info({ url, version: VERSION, data: config.data }, 'ready')
-  return {
-    url,
-    freshToken: fresh?.text,
-    failed: cluster.failed,
-    async close() {
-      await http.close()
-      await slice.stop()
-      await cluster.close()
-    },
-  }
-}
-
-/** The port. Only a node that can be reached keeps its new token: after a failed start nobody would have seen it. */
-async function listen(
-  http: HttpServer,
-  { host, port }: Config,
-  fresh: FreshToken | undefined,
-): Promise<number> {
-  const taken = await http.listen(host, port)
-  try {
-    await fresh?.keep()
-    return taken
-  } catch (cause) {
-    await http.close()
-    throw cause
-  }
+  const modules = join(config.data, 'slices')
+  return HostedSlice.find({ bundled: slices, modules, logger, contextOf }, 'artifact-repo')
 }
 
 /** Open on loopback, where only this machine's users get in; closed everywhere else. */

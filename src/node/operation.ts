@@ -1,12 +1,12 @@
 import type { RequestListener } from 'node:http'
 import { getRequestListener } from '@hono/node-server'
 import { Hono } from 'hono'
+import { RETRY_SOON } from './api-refusal.ts'
 import { welcome } from './banner.ts'
 import type { NodeMetrics } from './metrics.ts'
 
 export type OperationParts = {
   readonly metrics: NodeMetrics
-  readonly version: string
   /** Why the node cannot serve now; undefined when it can. */
   readonly notReady: () => string | undefined
 }
@@ -26,21 +26,23 @@ export function operationListener(parts: OperationParts): RequestListener {
     const { contentType, body } = await parts.metrics.text()
     return context.body(body, 200, { 'Content-Type': contentType })
   })
-  app.get('/api/v1/status', (context) =>
-    context.json({ version: parts.version, ready: parts.notReady() === undefined }),
-  )
-  app.notFound((context) =>
-    context.body(
-      JSON.stringify({
-        type: 'about:blank',
-        status: 404,
-        title: 'Not found',
-        detail:
-          'There are /repository/<name>/…, /api/v1/status, /health/live, /health/ready and /metrics.',
-      }),
-      404,
-      { 'Content-Type': 'application/problem+json' },
-    ),
-  )
+  app.notFound((context) => {
+    const reason = parts.notReady()
+    // What a service would answer for is not "not found" while it is not there: Maven would believe it.
+    const problem =
+      reason === undefined ? NOT_FOUND : { status: 503, title: 'Not ready', detail: `${reason}.` }
+    const headers = { 'Content-Type': 'application/problem+json' }
+    return context.body(
+      JSON.stringify({ type: 'about:blank', ...problem }),
+      reason === undefined ? 404 : 503,
+      reason === undefined ? headers : { ...headers, ...RETRY_SOON },
+    )
+  })
   return getRequestListener(app.fetch)
+}
+
+const NOT_FOUND = {
+  status: 404,
+  title: 'Not found',
+  detail: 'There are /repository/<name>/…, /api/v1/…, /health/live, /health/ready and /metrics.',
 }

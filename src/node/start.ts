@@ -9,11 +9,16 @@ export type StartOptions = {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly stdout: NodeJS.WritableStream
   readonly stderr: NodeJS.WritableStream
+  /** Instead of the text for people, one line of JSON with `url` and, if it was made, `token`. */
+  readonly json: boolean
 }
 
 /** Exit codes of the command line: the node could not run, or could not go on; or its settings are wrong. */
 const EXIT_FAILED = 1
 const EXIT_BAD_USAGE = 2
+
+/** How long the last words may take: perhaps nobody reads them any more. */
+const FAREWELL_MS = 1_000
 
 /**
  * Runs a node in this process until SIGTERM or SIGINT, or until its disk fails. `stopped` resolves with the exit code when
@@ -33,22 +38,34 @@ export async function startNode(options: StartOptions): Promise<{ stopped: Promi
       logger: log.logger,
       ...(slices === undefined ? {} : { slices }),
     })
-    options.stdout.write(welcome(node.url, node.freshToken))
-    return { stopped: run(node, log).finally(() => log.close()) }
+    return { stopped: run(node, log, options).finally(() => log.close()) }
   } catch (cause) {
-    log.close()
+    await log.close()
     options.stderr.write(`aether: ${explain(cause)}\n`)
     return { stopped: Promise.resolve(EXIT_FAILED) }
   }
 }
 
-async function run(node: AetherNode, log: NodeLog): Promise<number> {
+function greet({ stdout, json }: StartOptions, url: string, token: string | undefined): void {
+  stdout.write(json ? `${JSON.stringify({ url, token })}\n` : welcome(url, token))
+}
+
+async function run(node: AetherNode, log: NodeLog, options: StartOptions): Promise<number> {
   const { logger } = log
   const signal = Promise.withResolvers<NodeJS.Signals>()
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => signal.resolve(name))
   const failure = Promise.withResolvers<{ cause: unknown }>()
   node.failed.then((cause) => failure.resolve({ cause }), failure.reject)
   process.once('uncaughtException', (cause) => failure.resolve({ cause }))
+  let isUp = false
+  node.ready.then(
+    ({ freshToken }) => {
+      isUp = true
+      greet(options, node.url, freshToken)
+    },
+    // The node has failed, then.
+    () => {},
+  )
   const end = await Promise.race([signal.promise, failure.promise])
   if (typeof end === 'string') {
     logger.info({ signal: end }, 'stopping: requests in flight may end')
@@ -58,9 +75,12 @@ async function run(node: AetherNode, log: NodeLog): Promise<number> {
   }
   // What is in memory can no longer be trusted to reach the disk: nothing is closed in an orderly way, nothing more is
   // acknowledged, and what was acknowledged is synced already.
-  logger.fatal({ err: end.cause }, 'the node cannot go on')
-  log.close()
-  process.exit(EXIT_FAILED)
+  if (!(end.cause instanceof AetherError)) logger.fatal({ err: end.cause }, 'the node cannot go on')
+  else if (isUp) logger.fatal({ reason: end.cause.message }, 'the node cannot go on')
+  await log.close()
+  setTimeout(() => process.exit(EXIT_FAILED), FAREWELL_MS)
+  options.stderr.write(`aether: ${explain(end.cause)}\n`, () => process.exit(EXIT_FAILED))
+  return new Promise(() => {})
 }
 
 /** What was wrong and what to do, in a line or two and without a stack trace. */

@@ -8,4 +8,8 @@ export type Problem = {
   readonly title: string
   /** What was wrong with this request, what exists, and what to do: sentences for a person. */
   readonly detail: string
+  /** Which refusal it is, for programs, where the status alone does not tell. Kebab-case, never changes. */
+  readonly kind?: string
+  /** The command that goes on from here, where there is one. */
+  readonly next?: string
 }

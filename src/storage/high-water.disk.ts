@@ -5,7 +5,8 @@ import type { PartitionId } from '../base/ids.ts'
 import type { NoSpace, Version } from '../base/port.ts'
 import { err, ok, type Result } from '../base/result.ts'
 import type { FailStop } from './fail-stop.ts'
-import { type Disk, isNoSpace, parentDirectory } from './file-system.ts'
+import { removeTemporary, replaceFile } from './file-replacement.disk.ts'
+import { type Disk, isNoSpace } from './file-system.ts'
 import type { HighWater, Marks } from './high-water.ts'
 import { openSealed, SEAL_BYTES, sealValue } from './sealed-value.ts'
 
@@ -16,8 +17,7 @@ export async function openHighWater(options: {
   readonly failStop: FailStop
 }): Promise<HighWater> {
   const { disk, path, failStop } = options
-  const temporaryPath = `${path}.tmp`
-  if (await disk.exists(temporaryPath)) await disk.unlink(temporaryPath)
+  await removeTemporary(disk, path)
   return new HighWaterFile(disk, path, failStop, await load(disk, path))
 }
 
@@ -40,7 +40,7 @@ class HighWaterFile implements HighWater {
     this.#isSaving = true
     this.#failStop.check()
     try {
-      await this.#replace(encodeMarks(marks))
+      await replaceFile(this.#disk, this.#path, encodeMarks(marks))
       return ok(undefined)
     } catch (error) {
       if (!isNoSpace(error)) throw this.#failStop.fail(error)
@@ -48,22 +48,6 @@ class HighWaterFile implements HighWater {
     } finally {
       this.#isSaving = false
     }
-  }
-
-  async #replace(bytes: Uint8Array): Promise<void> {
-    const temporaryPath = `${this.#path}.tmp`
-    const file = await this.#disk.open(temporaryPath, 'create')
-    try {
-      await file.write(bytes, 0)
-      await file.datasync()
-      await this.#disk.rename(temporaryPath, this.#path)
-    } catch (error) {
-      await this.#disk.unlink(temporaryPath)
-      throw error
-    } finally {
-      await file.close()
-    }
-    await this.#disk.syncDirectory(parentDirectory(this.#path))
   }
 }
 

@@ -6,5 +6,12 @@ export { BlobCache } from './blob-cache.ts'
 export { CHUNK_BYTES, type ChunkStage, type ChunkStore, type StageOutcome } from './chunk-store.ts'
 export { GROUP_BYTES_MAX, GROUP_OPERATIONS_MAX } from './commit-queue.ts'
 export type { Engine, EngineEntry, EngineOperation } from './engine.ts'
+export type { Disk } from './file-system.ts'
 export type { HighWater } from './high-water.ts'
+export {
+  ENTRY_OVERHEAD_BYTES,
+  FRAME_PAYLOAD_BYTES_MAX,
+  IDENTITY_BYTES,
+  type LogEntry,
+} from './log-frame.ts'
 export { SEGMENT_BYTES, SegmentPool } from './segment-pool.ts'

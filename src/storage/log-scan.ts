@@ -7,6 +7,7 @@
  *         damaged was promised to other nodes, and a node that forgets a promise breaks agreement.
  * Rule 3  A segment may end torn when its successor continues from the last intact frame: it was left so by an earlier start.
  * Rule 4  Every start writes the last frame again, as the first of a new segment. It counts once, whichever copies are left.
+ * Rule 5  A segment below the floor may be anything: with its neighbours on their way out, it may be a copy that was never durable.
  */
 import { compareBytes, concat } from '../base/bytes.ts'
 import { AetherError } from '../base/fault.ts'
@@ -34,7 +35,10 @@ export class LogScan {
   /** How large the frame is that begins the buffer, as far as that is known. */
   #frameBytes = 0
   #searching = false
-  #damage: { readonly segment: number; readonly offset: number } | undefined
+  #damage: Damage | undefined
+  /** The segment of the first intact frame, if nothing shows what that follows; and what was damaged before it. */
+  #first = 0
+  #firstDamage: Damage | undefined
   #identity: Uint8Array | undefined
   #floor = 0
   /** The number that the next frame has, and the hash that it follows. */
@@ -43,6 +47,9 @@ export class LogScan {
   /** What the last frame follows, and its payload. */
   #previous: Uint8Array = GENESIS_HASH
   #payload: Uint8Array = EMPTY
+  /** The segments that have a copy of it, and its highest slot. */
+  #copies: number[] = []
+  #lastSlot = -1
 
   /** `segments` are the numbers of all files there are, in any order. `onEntry` must not keep the bytes it is shown. */
   constructor(segments: readonly number[], onEntry: (entry: LogEntry) => void) {
@@ -74,6 +81,10 @@ export class LogScan {
     const last = [...this.#slotMax.keys()].at(-1) ?? -1
     if (first !== undefined && first > this.#floor)
       throw damaged(`segment ${this.#floor} is missing`)
+    if (this.#first > this.#floor)
+      throw this.#firstDamage
+        ? inTheMiddle(this.#firstDamage)
+        : damaged(`segment ${first} is empty`)
     return {
       identity: this.#identity,
       segments: this.#segments
@@ -113,19 +124,27 @@ export class LogScan {
   }
 
   #accept(header: FrameHeader, frame: Uint8Array, payload: Uint8Array): void {
-    const isRepeated = this.#repeats(header)
-    let slotMax = this.#slotMax.get(header.segment) ?? -1
-    for (const entry of decodeEntries(payload)) {
-      slotMax = Math.max(slotMax, entry.slot)
-      if (!isRepeated) this.#onEntry(entry)
+    if (!this.#repeats(header)) {
+      for (const segment of this.#copies) this.#raise(segment, this.#lastSlot)
+      this.#copies = []
+      this.#lastSlot = -1
+      for (const entry of decodeEntries(payload)) {
+        this.#lastSlot = Math.max(this.#lastSlot, entry.slot)
+        this.#onEntry(entry)
+      }
     }
-    this.#slotMax.set(header.segment, slotMax)
+    this.#copies.push(header.segment)
+    this.#raise(header.segment, -1)
     this.#identity = header.identity
     this.#floor = header.floor
     this.#sequence = header.sequence + 1
     this.#hash = frameHash(frame)
     this.#previous = header.previous
     this.#payload = payload
+  }
+
+  #raise(segment: number, slot: number): void {
+    this.#slotMax.set(segment, Math.max(slot, this.#slotMax.get(segment) ?? -1))
   }
 
   #repeats(header: FrameHeader): boolean {
@@ -150,7 +169,11 @@ export class LogScan {
         'Start the newer version that wrote it.',
       )
     // What the oldest kept frame follows was dropped, unless it is the very first.
-    if (this.#index === 0 && this.#position === 0 && header.sequence > 0) return
+    if (this.#identity === undefined && this.#position === 0 && header.sequence > 0) {
+      this.#first = header.segment
+      this.#firstDamage = this.#damage
+      return
+    }
     const [sequence, previous] = this.#repeats(header)
       ? [header.sequence, this.#previous]
       : [this.#sequence, this.#hash]
@@ -172,10 +195,8 @@ export class LogScan {
   #search(): boolean {
     if (this.#buffer.length < HEADER_BYTES) return false
     const header = decodeHeader(this.#buffer)
-    if (header !== undefined && this.#isHere(header))
-      throw damaged(
-        `segment ${this.#damage?.segment} is damaged at byte ${this.#damage?.offset}, before intact frames`,
-      )
+    if (header !== undefined && this.#isHere(header) && this.#damage)
+      throw inTheMiddle(this.#damage)
     if (this.#buffer.length < SECTOR_BYTES) return false
     this.#skip(SECTOR_BYTES)
     return true
@@ -195,11 +216,16 @@ export type ScanRequest = {
   readonly sizeBytes: number
 }
 
+type Damage = { readonly segment: number; readonly offset: number }
+
 /** Where a log ends and what of it is on disk. */
 export type LogTail = {
   /** Undefined when the log holds no frame yet. */
   readonly identity: Uint8Array | undefined
-  /** The segments up to the one with the last frame, ascending, each with the highest slot of its entries (-1 without). */
+  /**
+   * The segments up to the one with the last frame, ascending, each with the highest slot of its entries (-1 without).
+   * Those of the last frame do not count, since it is going to be written again.
+   */
   readonly segments: readonly SegmentSlots[]
   readonly floor: number
   /** The last frame: its number, what it follows, its entries. Zeros and nothing for a new log. */
@@ -214,6 +240,10 @@ export type SegmentSlots = { readonly segment: number; readonly slotMax: number 
 const SCAN_BYTES = 256 * 1_024
 
 const EMPTY = new Uint8Array()
+
+function inTheMiddle({ segment, offset }: Damage): AetherError {
+  return damaged(`segment ${segment} is damaged at byte ${offset}, before intact frames`)
+}
 
 function damaged(what: string): AetherError {
   return new AetherError(

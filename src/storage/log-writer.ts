@@ -12,6 +12,8 @@
  *         failed and left its pages clean but not on disk. Nothing is built on it before the copy is durable.
  * Rule 6  A segment is removed after a durable frame has raised the floor, oldest first, each removal durable before the next:
  *         so a gap is always damage.
+ * Rule 7  Files grow by whole extents of zeros, written with the frame that needs the room: the frames after it overwrite what
+ *         is there, and their sync is one write of data instead of that and a commit of the file system's journal.
  */
 import { assert } from '../base/assert.ts'
 import {
@@ -28,6 +30,8 @@ export class LogWriter {
   readonly #segmentBytes: number
   readonly #slotMax = new Map<number, number>()
   #place: FramePlace
+  /** How far the current segment has been filled, with frames or with zeros. */
+  #extended = 0
   #queue: Append[] = []
   #flight: Flight | undefined
   #last: readonly LogEntry[]
@@ -101,7 +105,7 @@ export class LogWriter {
     if (removable.length > 0) {
       for (const segment of removable) this.#slotMax.delete(segment)
       const actions = removable.flatMap(removal)
-      this.#flight = { actions, appends: [], slotMax: -1 }
+      this.#flight = { actions, appends: [], slotMax: -1, extended: this.#extended }
     } else if (this.#queue.length > 0 || this.#floor() > this.#place.floor) {
       this.#flight = this.#frameFlight(this.#takeQueue())
     } else return []
@@ -114,6 +118,7 @@ export class LogWriter {
     this.#flight = undefined
     if (flight.next !== undefined) {
       this.#place = flight.next
+      this.#extended = flight.extended
       const before = this.#slotMax.get(this.#place.segment) ?? -1
       this.#slotMax.set(this.#place.segment, Math.max(before, flight.slotMax))
     }
@@ -159,7 +164,11 @@ export class LogWriter {
       floor: this.#floor(),
     }
     const { segment, offset } = place
-    const bytes = encodeFrame(place, entries)
+    const frame = encodeFrame(place, entries)
+    const end = offset + frame.length
+    const before = rotates ? 0 : this.#extended
+    const extended = end <= before ? before : this.#extent(end)
+    const bytes = end <= before ? frame : padded(frame, extended - offset)
     const write: LogAction[] = [
       { kind: 'write', segment, offset, bytes },
       { kind: 'sync', segment },
@@ -168,13 +177,19 @@ export class LogWriter {
       actions: rotates ? [{ kind: 'create', segment }, ...write, SYNC_DIRECTORY] : write,
       appends,
       slotMax: entries.reduce((max, entry) => Math.max(max, entry.slot), -1),
+      extended,
       next: {
         ...place,
-        offset: offset + bytes.length,
+        offset: end,
         sequence: place.sequence + 1,
-        previous: frameHash(bytes),
+        previous: frameHash(frame),
       },
     }
+  }
+
+  /** How far to fill a segment in which a frame ends at `end`: not beyond the offset at which the next segment begins. */
+  #extent(end: number): number {
+    return Math.max(end, Math.min(Math.ceil(end / EXTENT_BYTES) * EXTENT_BYTES, this.#segmentBytes))
   }
 
   /** The floor that `dropBelow` allows: the first segment, or the current one, with an entry that is still needed. */
@@ -234,11 +249,22 @@ type Flight = {
   readonly actions: readonly LogAction[]
   readonly appends: readonly Append[]
   readonly slotMax: number
+  /** How far the segment has been filled when this has run. */
+  readonly extended: number
   /** Where the log ends when this has run; absent when nothing is written. */
   readonly next?: FramePlace
 }
 
+/** Rare enough that the slower sync of an extension does not count, small enough that it holds up nobody for long. */
+const EXTENT_BYTES = 512 * 1_024
+
 const SYNC_DIRECTORY = { kind: 'sync-directory' } as const
+
+function padded(bytes: Uint8Array, sizeBytes: number): Uint8Array {
+  const longer = new Uint8Array(sizeBytes)
+  longer.set(bytes)
+  return longer
+}
 
 function removal(segment: number): LogAction[] {
   return [{ kind: 'remove', segment }, SYNC_DIRECTORY]

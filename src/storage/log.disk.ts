@@ -15,6 +15,8 @@ export type ConsensusLogOptions = {
   readonly identity: Uint8Array
   /** A segment is followed by the next one once it is this long. */
   readonly segmentBytes?: number
+  /** Whether there is room for so many bytes more; without room an append is refused. Always, when absent. */
+  readonly admit?: (sizeBytes: number) => Promise<boolean>
 }
 
 /** Long enough that rotation (a directory sync) is rare, short enough that dropping gives space back soon. */
@@ -26,6 +28,7 @@ export class ConsensusLog {
   readonly #writer: LogWriter
   readonly #waiting = new Map<number, Waiting>()
   readonly #files = new Map<number, DiskFile>()
+  readonly #admit: (sizeBytes: number) => Promise<boolean>
   #running: Promise<void> = Promise.resolve()
   #fault: AetherError | undefined
   #isOpen = false
@@ -52,7 +55,8 @@ export class ConsensusLog {
   private constructor(disk: Disk, options: ConsensusLogOptions, tail: LogTail) {
     this.#disk = disk
     this.#directory = options.directory
-    const { identity, segmentBytes = SEGMENT_BYTES } = options
+    const { identity, segmentBytes = SEGMENT_BYTES, admit = async () => true } = options
+    this.#admit = admit
     this.#writer = new LogWriter(tail, { identity, segmentBytes })
   }
 
@@ -116,6 +120,10 @@ export class ConsensusLog {
     try {
       for (const action of actions) {
         doing = action.kind
+        if (await this.#isRefused(action)) {
+          this.#step({ kind: 'failed', cause: 'no-space' })
+          return
+        }
         await this.#act(action)
       }
     } catch (cause) {
@@ -124,6 +132,12 @@ export class ConsensusLog {
     }
     this.#isOpen = true
     this.#step({ kind: 'ran' })
+  }
+
+  /** The first frame of a life repeats the last one, and is written as long as the disk itself takes it. */
+  async #isRefused(action: LogAction): Promise<boolean> {
+    if (!this.#isOpen || action.kind !== 'write') return false
+    return !(await this.#admit(action.bytes.length))
   }
 
   #fail(doing: LogAction['kind'] | undefined, cause: unknown): void {

@@ -1,3 +1,4 @@
+import { closeInOrder } from '../base/closing.ts'
 import { AetherError } from '../base/fault.ts'
 import { openChunkFiles } from './chunk-files.disk.ts'
 import type { ChunkStore } from './chunk-store.ts'
@@ -15,6 +16,9 @@ export type Storage = {
   readonly highWater: HighWater
   readonly chunks: ChunkStore
   readonly failed: Promise<AetherError>
+  /** What all who write to the directory share: its room, and whether its disk can still be trusted. */
+  readonly space: SpaceGuard
+  readonly failStop: FailStop
   /** Waits for what is under way, then gives the directory free. */
   close(): Promise<void>
 }
@@ -46,11 +50,9 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
   try {
     const highWater = await openHighWater({ disk, path: `${directory}/high-water`, failStop })
     const chunks = await openChunkFiles({ disk, directory: chunkDirectory, space, failStop })
-    const close = async () => {
-      await chunks.close()
-      await engine.close()
-    }
-    return { engine, highWater, chunks, failed: failStop.failed, close }
+    const close = () => closeInOrder([() => chunks.close(), () => engine.close()])
+    const { failed } = failStop
+    return { engine, highWater, chunks, failed, space, failStop, close }
   } catch (error) {
     await engine.close()
     throw openFault(directory, error)

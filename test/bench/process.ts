@@ -14,7 +14,8 @@ const STOP_MS = 10_000
 const TICK_MS = 10
 
 export type SpawnOptions = {
-  readonly core: number
+  /** Any if absent. */
+  readonly core?: number
   readonly env?: Readonly<Record<string, string>>
   readonly stdout?: number | 'ignore' | 'pipe'
   readonly stderr?: number | 'ignore' | 'pipe'
@@ -22,14 +23,17 @@ export type SpawnOptions = {
 
 const running = new Set<PinnedProcess>()
 
-/** A program held to one core, with its threads and children. */
+/** A program, with its threads and children, held to one core if so wished. */
 export class PinnedProcess {
   readonly child: ChildProcess
   readonly pid: number
   readonly #ended: Promise<unknown>
 
   constructor(command: readonly string[], options: SpawnOptions) {
-    this.child = spawn('taskset', ['-c', String(options.core), ...command], {
+    const { core } = options
+    const pinned = core === undefined ? command : ['taskset', '-c', String(core), ...command]
+    const [program = '', ...args] = pinned
+    this.child = spawn(program, args, {
       stdio: ['ignore', options.stdout ?? 'ignore', options.stderr ?? 'ignore'],
       env: { ...process.env, ...options.env },
     })
@@ -48,21 +52,21 @@ export class PinnedProcess {
 
   /** Processor time used so far, children included. */
   cpuMs(): number {
-    return sum(this.#tree().map(cpuMs))
+    return cpuMsOf(this.pid)
   }
 
   /** Resident memory now, children included. */
   residentBytes(): number {
-    return sum(this.#tree().map((pid) => statusBytes(pid, 'VmRSS')))
+    return residentBytesOf(this.pid)
   }
 
   /** The most resident memory since the start or the last reset, children included. */
   residentPeakBytes(): number {
-    return sum(this.#tree().map((pid) => statusBytes(pid, 'VmHWM')))
+    return sum(treeOf(this.pid).map((pid) => statusBytes(pid, 'VmHWM')))
   }
 
   resetResidentPeak(): void {
-    for (const pid of this.#tree()) writeFileSync(`/proc/${pid}/clear_refs`, '5')
+    for (const pid of treeOf(this.pid)) writeFileSync(`/proc/${pid}/clear_refs`, '5')
   }
 
   /** Resolves when the program has ended, by SIGTERM or, if that takes too long, by SIGKILL. */
@@ -73,17 +77,27 @@ export class PinnedProcess {
     await this.#ended
     clearTimeout(limit)
   }
-
-  #tree(): number[] {
-    const pids = [this.pid]
-    for (const pid of pids) pids.push(...childrenOf(pid))
-    return pids
-  }
 }
 
 /** Ends every program started here: for a bench that is itself being ended. */
 export async function stopAll(): Promise<void> {
   await Promise.all([...running].map((each) => each.stop()))
+}
+
+/** Processor time that a process and its children have used so far. */
+export function cpuMsOf(pid: number): number {
+  return sum(treeOf(pid).map(cpuMs))
+}
+
+/** Resident memory of a process and its children now. */
+export function residentBytesOf(pid: number): number {
+  return sum(treeOf(pid).map((each) => statusBytes(each, 'VmRSS')))
+}
+
+function treeOf(pid: number): number[] {
+  const pids = [pid]
+  for (const each of pids) pids.push(...childrenOf(each))
+  return pids
 }
 
 function childrenOf(pid: number): number[] {

@@ -37,6 +37,8 @@ function run(clients: number): Measured {
   const machine: StateMachine = {
     apply: (): Applied => ({ kind: 'applied', result: 'done' }),
     electorate: () => members,
+    snapshot: () => '',
+    restore: () => {},
   }
   const replicas = new Map(
     nodes.map((self) => [self, new Rabia({ self, cluster: 'bench', boot: '1', machine })]),

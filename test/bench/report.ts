@@ -13,7 +13,7 @@ export type ComparisonRow = {
   readonly pairs: readonly Pair[]
 }
 
-type Spread = { readonly median: number; readonly min: number; readonly max: number }
+export type Spread = { readonly median: number; readonly min: number; readonly max: number }
 
 /** Medians over the runs. */
 type Figures = {
@@ -76,7 +76,8 @@ export function renderTables(
   return tables.join('\n')
 }
 
-function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
+/** As Markdown. */
+export function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = heads.map((head, at) =>
     Math.max(3, head.length, ...rows.map((row) => row[at]?.length ?? 0)),
   )
@@ -96,17 +97,17 @@ function figuresOf(pairs: readonly Pair[], side: 'aether' | 'nginx'): Figures {
 }
 
 /** The number of pairs is odd, so the median is one that was measured. */
-function spreadOf(values: readonly number[]): Spread {
+export function spreadOf(values: readonly number[]): Spread {
   const sorted = values.toSorted((a, b) => a - b)
   const at = (index: number) => sorted[index] ?? Number.NaN
   return { median: at(sorted.length >> 1), min: at(0), max: at(sorted.length - 1) }
 }
 
-function round(value: number): string {
+export function round(value: number): string {
   return value >= 100 ? Math.round(value).toLocaleString('en') : value.toFixed(1)
 }
 
-function times(ratio: number): string {
+export function times(ratio: number): string {
   return `${ratio.toFixed(2)}×`
 }
 

@@ -1,21 +1,16 @@
-/** One deliberate bug: each `find` occurs exactly once in its file and is replaced. */
-export type Mutant = {
-  readonly name: string
-  readonly edits: readonly { readonly file: string; readonly find: string; readonly put: string }[]
-}
+import { MEMBER_MUTANTS } from './members-list.ts'
+import { type Mutant, mutant } from './mutant.ts'
 
 const SLOT = 'src/cluster/rabia/slot.ts'
 const RABIA = 'src/cluster/rabia/rabia.ts'
+const SEQUENCER = 'src/cluster/rabia/sequencer.ts'
 const AGREEMENT = 'src/cluster/rabia/agreement.ts'
 const ELECTORATE = 'src/cluster/rabia/electorate.ts'
 const SESSION = 'src/cluster/rabia/session.ts'
 const READER = 'src/cluster/rabia/reader.ts'
 const LEDGER = 'src/cluster/rabia/ledger.ts'
 const MACHINE = 'src/cluster/control/machine.ts'
-
-function mutant(name: string, file: string, find: string, put: string): Mutant {
-  return { name, edits: [{ file, find, put }] }
-}
+const MEMBERS = 'src/cluster/control/members.ts'
 
 function sendBeforeSync(stage: string): Mutant {
   const find = "    effects.push({ kind: 'persist', ballot })\n"
@@ -163,21 +158,21 @@ export const MUTANTS: readonly Mutant[] = [
   ),
   mutant(
     'begin the slot anew after a restart',
-    RABIA,
-    '    this.#perform(this.#agreement.resume())\n',
-    '',
+    AGREEMENT,
+    'if (this.#recorded.length > 0) {',
+    'if (this.#recorded.length < 0) {',
   ),
   mutant(
     'take any write for that of the ballot',
-    RABIA,
+    SEQUENCER,
     'if (this.#ballotToken === undefined || this.#ballotToken > token) return',
     'if (this.#ballotToken === undefined || token < 0) return',
   ),
   mutant(
     'take a refusal of the full disk for a success',
     RABIA,
-    'this.#journal.refuse(input.token)',
-    'this.#persisted(input.token)',
+    'this.#sequencer.journal.refuse(input.token)',
+    'this.#sequencer.persisted(input.token)',
   ),
   mutant(
     'forfeit a slot whose batch is not known',
@@ -187,42 +182,33 @@ export const MUTANTS: readonly Mutant[] = [
   ),
   mutant(
     'apply out of order',
-    RABIA,
-    '      if (message.first + i !== this.#ledger.history.end) continue\n',
-    '      if (message.first + i < this.#ledger.history.end) continue\n',
+    SEQUENCER,
+    '      if (first + i !== ledger.history.end) continue\n',
+    '      if (first + i < ledger.history.end) continue\n',
   ),
   mutant(
     'forget R2: learn nothing from proposals',
     RABIA,
-    '    if (message.batch) this.#learn(message.batch)\n',
+    '    if (message.batch) this.#sequencer.learn(message.batch)\n',
     '',
   ),
   mutant(
     'forget R4: repeat no ballots',
     RABIA,
-    'if (ballots) this.#send(peers, ballots)',
-    'if (ballots && peers.length < 0) this.#send(peers, ballots)',
+    'if (ballots) this.#out.send(peers, ballots)',
+    'if (ballots && peers.length < 0) this.#out.send(peers, ballots)',
   ),
-  {
-    name: 'forget R5: do not help with decided slots',
-    edits: [
-      {
-        file: RABIA,
-        find: 'if (this.#needsHelp(message)) this.#send([from], history.answer(message.slot))',
-        put: 'if (this.#needsHelp(message)) return',
-      },
-      {
-        file: RABIA,
-        find: 'if (first < history.end) this.#send([from], history.answer(first))',
-        put: 'if (first < 0) this.#send([from], history.answer(first))',
-      },
-    ],
-  },
+  mutant(
+    'forget R5: do not help with decided slots',
+    'src/cluster/rabia/transfer.ts',
+    'if (first >= history.end) return',
+    'if (first >= 0 * history.end) return',
+  ),
   mutant(
     'forget R6: only take part with a batch',
     AGREEMENT,
-    'if (this.#slot || !this.electorate',
-    'if (this.#slot || !head || !this.electorate',
+    '    if (head) this.#bodies.set(head.id, head)\n',
+    '    if (!head) return []\n    this.#bodies.set(head.id, head)\n',
   ),
   mutant(
     'order batches of two starts of a node by arrival',
@@ -274,7 +260,7 @@ export const MUTANTS: readonly Mutant[] = [
   ),
   mutant(
     'forget R14: leave out the open slot',
-    RABIA,
+    SEQUENCER,
     'return this.#agreement.ballots.length > 0 ? slot : history.end - 1',
     'return this.#agreement.ballots.length < 0 ? slot : history.end - 1',
   ),
@@ -311,14 +297,15 @@ export const MUTANTS: readonly Mutant[] = [
   ),
   mutant(
     'change members from an older epoch',
-    MACHINE,
-    'if (next.epoch !== epoch + 1)',
-    'if (next.epoch > epoch + 1)',
+    MEMBERS,
+    'change.epoch !== this.#epoch',
+    'change.epoch > this.#epoch',
   ),
   mutant(
-    'change two members at once',
-    MACHINE,
-    'added.length + removed.length !== 1',
-    'added.length + removed.length === 0',
+    'let a learner vote at once',
+    MEMBERS,
+    "address, role: 'learner' }",
+    "address, role: 'voter' }",
   ),
+  ...MEMBER_MUTANTS,
 ]

@@ -28,6 +28,7 @@ test.each([
     env: { AETHER_LOG_LEVEL: 'error', ...variables },
     stdout: new PassThrough(),
     stderr,
+    json: false,
   })
   expect(await stopped).toBe(1)
   stderr.end()

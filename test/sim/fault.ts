@@ -2,6 +2,8 @@
 import type { NodeId } from '../../src/base/ids.ts'
 import type { Cluster, Observer } from './cluster.ts'
 import { FAIR, type LinkConditions } from './network.ts'
+import type { Operator } from './operator.ts'
+import type { Retirement } from './process.ts'
 import { Random } from './random.ts'
 import { MILLISECOND, SECOND } from './world.ts'
 
@@ -17,15 +19,18 @@ export type FaultKind = keyof typeof KINDS
 
 /** Faults in a plan. Some change nothing, a kill of what is down for instance, so there are more than a history must have. */
 const PLAN_FAULTS = 36
+const LONELY_PLAN_FAULTS = 48
 const FIRST_FAULT_US = SECOND
 const LAST_FAULT_US = 50 * SECOND
 
 /** The plan of a seed. Each fault is drawn on its own, so that leaving some out does not change the others. */
-export function drawPlan(random: Random, nodes: number): readonly Fault[] {
-  const kinds = (Object.keys(KINDS) as FaultKind[]).filter(
-    (kind) => nodes > 1 || NEEDS_NO_PEER.has(kind),
-  )
-  return Array.from({ length: PLAN_FAULTS }, (_, i) => {
+export function drawPlan(random: Random, founders: number, spares: number): readonly Fault[] {
+  const all = Object.keys(KINDS) as FaultKind[]
+  const lonely = all.filter((kind) => NEEDS_NO_PEER.has(kind))
+  // One that is alone most of the time has no links that could fail.
+  const kinds = founders > 2 ? all : founders + spares > 1 ? [...lonely, ...lonely, ...all] : lonely
+  const count = founders > 2 ? PLAN_FAULTS : LONELY_PLAN_FAULTS
+  return Array.from({ length: count }, (_, i) => {
     const own = random.split(`fault ${i}`)
     return {
       kind: own.pick(kinds),
@@ -40,9 +45,11 @@ export function drawPlan(random: Random, nodes: number): readonly Fault[] {
 export class Saboteur implements Observer {
   readonly occurred: Partial<Record<FaultKind, number>> = {}
   readonly #cluster: Cluster
+  readonly #operator: Operator
 
-  constructor(cluster: Cluster) {
+  constructor(cluster: Cluster, operator: Operator) {
     this.#cluster = cluster
+    this.#operator = operator
     cluster.observers.push(this)
   }
 
@@ -55,7 +62,8 @@ export class Saboteur implements Observer {
     for (const fault of plan)
       this.#cluster.world.schedule(fault.atUs, () => {
         this.#cluster.world.trace(`fault ${fault.kind} for ${fault.durationUs}`)
-        const scene = { ...fault, cluster: this.#cluster, random: new Random(fault.draw) }
+        const random = new Random(fault.draw)
+        const scene = { ...fault, cluster: this.#cluster, operator: this.#operator, random }
         const undo = KINDS[fault.kind](scene)
         if (undo === undefined) return
         if (fault.kind !== 'disk-fails') this.#count(fault.kind)
@@ -66,19 +74,25 @@ export class Saboteur implements Observer {
   /** A supervisor starts the node again; a node killed by a fault waits for the fault's end. */
   stopped(node: NodeId, cause: 'disk-failed' | 'no-space'): void {
     if (cause === 'disk-failed') this.#count('disk-fails')
-    this.#cluster.world.schedule(SECOND, () => this.#cluster.machine(node).start())
+    this.#cluster.world.schedule(SECOND, () => this.#cluster.start(node))
+  }
+
+  /** A supervisor starts the node again, since others may still need what it knows; but not one that nobody may believe. */
+  retired(node: NodeId, reason: Retirement): void {
+    if (reason === 'rolled-back') return
+    this.#cluster.world.schedule(SECOND, () => this.#cluster.start(node))
   }
 
   /** Everything is as it should be again, and every node runs. */
   heal(): void {
-    const { roster } = this.#cluster
-    for (const from of roster)
-      for (const to of roster) if (from !== to) restore(this.#cluster, from, to)
-    for (const machine of this.#cluster.machines) {
+    const { machines } = this.#cluster
+    for (const from of machines)
+      for (const to of machines) if (from !== to) restore(this.#cluster, from.name, to.name)
+    for (const machine of machines) {
       Object.assign(machine.disk, HEALTHY)
       machine.clockRate = 1
       machine.resume()
-      machine.start()
+      this.#cluster.start(machine.name as NodeId)
     }
   }
 
@@ -87,7 +101,11 @@ export class Saboteur implements Observer {
   }
 }
 
-type Scene = Fault & { readonly cluster: Cluster; readonly random: Random }
+type Scene = Fault & {
+  readonly cluster: Cluster
+  readonly operator: Operator
+  readonly random: Random
+}
 
 /** Does it, and gives what undoes it; undefined when there was nothing to do. */
 type Begin = (scene: Scene) => (() => void) | undefined
@@ -145,12 +163,14 @@ const KINDS = {
     }
   },
   partition: (scene) => cut(scene, acrossSides(scene)),
-  'one-way': (scene) => cut(scene, [anyLink(scene)]),
+  'one-way': (scene) => cut(scene, anyLink(scene)),
   deaf: (scene) => cut(scene, linksTo(scene, anyNode(scene))),
   mute: (scene) => cut(scene, linksFrom(scene, anyNode(scene))),
   bridge: (scene) => cut(scene, acrossSides(scene, anyNode(scene))),
   flapping(scene) {
-    const [from, to] = anyLink(scene)
+    const [link] = anyLink(scene)
+    if (link === undefined) return undefined
+    const [from, to] = link
     const every = scene.random.int(20, 500) * MILLISECOND
     for (let at = 0; at < scene.durationUs; at += 2 * every) {
       scene.cluster.world.schedule(at, () => cutPair(scene.cluster, from, to, true))
@@ -174,14 +194,28 @@ const KINDS = {
     return some.length === 0 ? undefined : clog(scene, some)
   },
   resets(scene) {
+    const links = allLinks(scene)
+    if (links.length === 0) return undefined
     for (let i = 0; i < 10; i++) {
-      const [a, b] = anyLink(scene)
+      const [a, b] = scene.random.pick(links)
       scene.cluster.world.schedule(scene.random.int(0, scene.durationUs), () =>
         scene.cluster.reset(a, b),
       )
     }
     return () => {}
   },
+  'node-added': ({ cluster, operator, random }) => {
+    const { spares } = cluster
+    if (spares.length === 0 || !operator.join(random.pick(spares))) return undefined
+    return () => {}
+  },
+  'node-removed': ({ cluster, operator, random }) => {
+    // A cluster that is large in the beginning keeps links that can fail.
+    if (operator.voters.length <= Math.min(2, cluster.founders.length - 1)) return undefined
+    return operator.leave(random.pick(operator.members)) ? () => {} : undefined
+  },
+  'disk-lost': ({ operator, random }) =>
+    operator.lose(random.pick(operator.members)) ? () => {} : undefined,
 } satisfies Record<string, Begin>
 
 const YEARS_10_US = 10 * 365 * 86_400 * SECOND
@@ -195,6 +229,8 @@ const NEEDS_NO_PEER: ReadonlySet<FaultKind> = new Set<FaultKind>([
   'slow-disk',
   'full-disk',
   'disk-fails',
+  'node-added',
+  'node-removed',
 ])
 
 type Link = readonly [from: NodeId, to: NodeId]
@@ -203,8 +239,9 @@ function anyNode({ cluster, random }: Scene): NodeId {
   return random.pick(cluster.roster)
 }
 
-function anyLink(scene: Scene): Link {
-  return scene.random.pick(allLinks(scene))
+/** One link, or none when there is none. */
+function anyLink(scene: Scene): readonly Link[] {
+  return scene.random.shuffled(allLinks(scene)).slice(0, 1)
 }
 
 function allLinks({ cluster: { roster } }: Scene): readonly Link[] {
@@ -238,7 +275,9 @@ function down(scene: Scene, nodes: readonly NodeId[], isPowerLoss: boolean) {
   if (hit.length === 0) return undefined
   return () => {
     for (const machine of hit)
-      scene.cluster.world.schedule(scene.random.int(0, 500) * MILLISECOND, () => machine.start())
+      scene.cluster.world.schedule(scene.random.int(0, 500) * MILLISECOND, () =>
+        scene.cluster.start(machine.name as NodeId),
+      )
   }
 }
 
@@ -253,9 +292,9 @@ function cutPair(cluster: Cluster, a: NodeId, b: NodeId, isCut: boolean): void {
 }
 
 function conditions(scene: Scene, change: Partial<LinkConditions>) {
-  const links = scene.random.chance(0.5) ? allLinks(scene) : [anyLink(scene)]
+  const links = scene.random.chance(0.5) ? allLinks(scene) : anyLink(scene)
   for (const [from, to] of links) Object.assign(scene.cluster.network.link(from, to), change)
-  return () => restoreAll(scene, links)
+  return links.length === 0 ? undefined : () => restoreAll(scene, links)
 }
 
 /** Clogs the links one by one, and unclogs them in another order. */
@@ -275,7 +314,7 @@ function restoreAll(scene: Scene, links: readonly Link[]): void {
   for (const [from, to] of links) restore(scene.cluster, from, to)
 }
 
-function restore(cluster: Cluster, from: NodeId, to: NodeId): void {
+function restore(cluster: Cluster, from: string, to: string): void {
   cluster.network.unclog(from, to)
   Object.assign(cluster.network.link(from, to), FAIR)
 }

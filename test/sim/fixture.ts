@@ -2,17 +2,16 @@
 import type { NodeId } from '../../src/base/ids.ts'
 import type { Ballot, Effect, LogRecord } from '../../src/cluster/rabia/index.ts'
 import { File } from '../twin/disk-tree.ts'
+import { logOf } from './machine.ts'
+import type { LinkConditions } from './network.ts'
 import { Random } from './random.ts'
 import { Stage, type StageOptions } from './stage.ts'
 import { MILLISECOND } from './world.ts'
 
-export const [n1, n2, n3, n4, n5] = ['n1', 'n2', 'n3', 'n4', 'n5'] as NodeId[] as [
-  NodeId,
-  NodeId,
-  NodeId,
-  NodeId,
-  NodeId,
-]
+export const [n1, n2, n3, n4, n5, n6, n7] = Array.from(
+  { length: 7 },
+  (_, i) => `n${i + 1}`,
+) as NodeId[] as [NodeId, NodeId, NodeId, NodeId, NodeId, NodeId, NodeId]
 
 const SEEDS = [1, 2]
 
@@ -38,7 +37,24 @@ export function onSeeds(options: StageOptions, play: (stage: Stage, random: Rand
 export function bounce(stage: Stage, node: NodeId, how: 'kill' | 'losePower'): void {
   const machine = stage.cluster.machine(node)
   machine[how]()
-  stage.world.schedule(20 * MILLISECOND, () => machine.start())
+  stage.world.schedule(20 * MILLISECOND, () => stage.cluster.start(node))
+}
+
+/** Changes the conditions of all links between nodes. */
+export function everyLink(play: Stage, change: Partial<LinkConditions>): void {
+  const { roster, network } = play.cluster
+  for (const from of roster)
+    for (const to of roster) if (from !== to) Object.assign(network.link(from, to), change)
+}
+
+/** Cuts the links from some nodes to others, or mends them. */
+export function cut(
+  play: Stage,
+  from: readonly NodeId[],
+  to: readonly NodeId[],
+  isCut = true,
+): void {
+  for (const a of from) for (const b of to) play.cluster.network.link(a, b).isCut = isCut
 }
 
 /** The ballot that these records keep, if one of them does. */
@@ -59,26 +75,26 @@ export function editDisk(
   segment: number,
   edit: (bytes: Uint8Array) => Uint8Array,
 ): void {
-  const { root } = stage.cluster.machine(node)
+  const log = logOf(stage.cluster.machine(node))
   const before = fileOf(stage, node, segment)
   const bytes = new Uint8Array(before.sizeBytes)
   before.read(bytes, 0)
   const after = new File()
   after.write(edit(bytes), 0)
   after.sync()
-  root.set(String(segment), after)
-  root.sync()
+  log.set(String(segment), after)
+  log.sync()
 }
 
 export function fileOf(stage: Stage, node: NodeId, segment: number): File {
-  const file = stage.cluster.machine(node).root.entries.get(String(segment))
+  const file = logOf(stage.cluster.machine(node)).entries.get(String(segment))
   if (!(file instanceof File)) throw new Error(`${node} has no segment ${segment}`)
   return file
 }
 
 /** The newest segment of a node. */
 export function lastSegment(stage: Stage, node: NodeId): number {
-  return Math.max(...[...stage.cluster.machine(node).root.entries.keys()].map(Number))
+  return Math.max(...[...logOf(stage.cluster.machine(node)).entries.keys()].map(Number))
 }
 
 /** The highest slot that all of `nodes` have applied. */

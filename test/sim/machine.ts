@@ -2,7 +2,7 @@
  * A computer: its clock, its disk and the process that runs on it. It knows nothing of what the process does: anything with
  * `step(input) → effects` runs here, whatever its inputs and effects are.
  */
-import { type Directory, directory, survivingTree } from '../twin/disk-tree.ts'
+import { Directory, directory, File, survivingTree } from '../twin/disk-tree.ts'
 import type { Random } from './random.ts'
 import type { World } from './world.ts'
 
@@ -25,7 +25,7 @@ export class Machine<Input, Effect> implements Computer {
     isBroken: false,
     isLying: false,
   }
-  root: Directory = directory()
+  root: Directory = emptyDisk()
   state: 'down' | 'up' | 'paused' = 'down'
   /** Starts so far. What belongs to an earlier life never happens. */
   life = 0
@@ -90,6 +90,12 @@ export class Machine<Input, Effect> implements Computer {
     this.root = survivingTree(this.root, () => random.next())
   }
 
+  /** The process ends, and the disk is replaced by an empty one or, if given, by one with an earlier content. */
+  replaceDisk(image: Directory = emptyDisk()): void {
+    this.kill()
+    this.root = imageOf(image)
+  }
+
   /** As SIGSTOP: nothing runs, everything waits. */
   pause(): void {
     if (this.state === 'up') this.state = 'paused'
@@ -126,6 +132,40 @@ export type DiskConditions = {
   isBroken: boolean
   /** Syncs say that they are done and do nothing. */
   isLying: boolean
+}
+
+/** The directory of the consensus log. */
+export function logOf({ root }: { readonly root: Directory }): Directory {
+  const log = root.entries.get(LOG)
+  if (!(log instanceof Directory)) throw new Error('a machine without the directory of its log')
+  return log
+}
+
+/** A copy of everything that readers see, all of it durable: a disk image to go back to. */
+export function imageOf(tree: Directory): Directory {
+  const copy = directory()
+  for (const [name, entry] of tree.entries)
+    copy.set(name, entry instanceof File ? copyOf(entry) : imageOf(entry))
+  copy.sync()
+  return copy
+}
+
+const LOG = 'log'
+
+function emptyDisk(): Directory {
+  const root = directory()
+  root.set(LOG, directory())
+  root.sync()
+  return root
+}
+
+function copyOf(file: File): File {
+  const bytes = new Uint8Array(file.sizeBytes)
+  file.read(bytes, 0)
+  const copy = new File()
+  copy.write(bytes, 0)
+  copy.sync()
+  return copy
 }
 
 /** What a stopped process finds in its sockets and timers when it goes on. */

@@ -9,7 +9,6 @@ export class Network<Message> {
   readonly #world: World
   readonly #random: Random
   readonly #deliver: Deliver<Message>
-  readonly #describe: (message: Message) => string
   readonly #links = new Map<string, Link<Message>>()
   readonly counts: NetworkCounts = {
     sent: 0,
@@ -26,7 +25,6 @@ export class Network<Message> {
     this.#world = options.world
     this.#random = options.world.random.split('network')
     this.#deliver = options.deliver
-    this.#describe = options.describe
   }
 
   /** The link from one machine to another; a fault changes its conditions, and puts them back. */
@@ -97,7 +95,6 @@ export class Network<Message> {
         this.counts.stale++
       }
       this.counts.delivered++
-      this.#world.trace(`${link.from}>${link.to} ${this.#describe(message)}`)
       this.#deliver(link.from, link.to, message)
     })
   }
@@ -118,8 +115,6 @@ export class Network<Message> {
 export type NetworkOptions<Message> = {
   readonly world: World
   readonly deliver: Deliver<Message>
-  /** A few words for the trace. */
-  readonly describe: (message: Message) => string
 }
 
 type Deliver<Message> = (from: string, to: string, message: Message) => void

@@ -2,21 +2,22 @@
 import { expect, test } from 'vitest'
 import type { NodeId } from '../../src/base/ids.ts'
 import type { Message } from '../../src/cluster/rabia/index.ts'
-import { appliedBy, ballotSaid, bounce, n1, n2, n3, n4, n5, onSeeds } from './fixture.ts'
-import type { LinkConditions } from './network.ts'
+import {
+  appliedBy,
+  ballotSaid,
+  bounce,
+  cut,
+  everyLink,
+  n1,
+  n2,
+  n3,
+  n4,
+  n5,
+  onSeeds,
+} from './fixture.ts'
 import { encodeCommand } from './register.ts'
 import type { Stage } from './stage.ts'
 import { MILLISECOND, SECOND } from './world.ts'
-
-function everyLink(play: Stage, change: Partial<LinkConditions>): void {
-  const { roster, network } = play.cluster
-  for (const from of roster)
-    for (const to of roster) if (from !== to) Object.assign(network.link(from, to), change)
-}
-
-function cut(play: Stage, from: readonly NodeId[], to: readonly NodeId[], isCut = true): void {
-  for (const a of from) for (const b of to) play.cluster.network.link(a, b).isCut = isCut
-}
 
 /** Answers that clients get from each node. */
 function answers(play: Stage): Map<NodeId, number> {
@@ -113,7 +114,7 @@ test('12: flapping links and swizzled clogs are lived through in bounded memory'
 test('13: every message arrives twice or more, also those of earlier connections and lives', () => {
   onSeeds({ nodes: 3 }, (play, random) => {
     everyLink(play, { duplication: 1, slowness: 20 })
-    for (let i = 0; i < 10; i++) {
+    for (let i = 0; i < 15; i++) {
       play.run(0.3)
       const node = random.pick(play.cluster.roster)
       if (random.chance(0.5)) bounce(play, node, 'losePower')
@@ -181,7 +182,7 @@ for (const loss of [0.1, 0.5])
 test('16: requests that a dead proxy left with different nodes are decided although no node is spare', () => {
   onSeeds({ nodes: 3, workload: { clients: 0 } }, (play) => {
     const { cluster } = play
-    play.run(0.5)
+    play.run(0.53)
     /** The proxy hands the request to one node only, and says nothing more. */
     function leaveWith(node: NodeId, other: NodeId, client: string): void {
       cut(play, [n3], [other])
@@ -201,15 +202,16 @@ test('16: requests that a dead proxy left with different nodes are decided altho
       },
     })
     for (const machine of cluster.machines) machine.disk.slowness = 50
+    const { slots, forfeited } = play.checker
     leaveWith(n1, n2, 'left')
     bounce(play, n3, 'kill')
-    play.run(0.1)
+    play.run(1, () => cluster.process(n3)?.isOpen === true)
     leaveWith(n2, n1, 'right')
     cluster.machine(n3).kill()
     play.run(0.3)
     const heads = [n1, n2].map((node) => [...(proposed.get(node) ?? [])])
-    expect(heads, 'the fault: two nodes, two proposals').toEqual([['n3/1/1'], ['n3/2/1']])
-    expect(play.checker.slots).toBe(0)
+    expect(heads, 'the fault: two nodes, two proposals').toEqual([['n3/1/2'], ['n3/2/1']])
+    expect(play.checker.slots).toBe(slots)
     cut(play, [n1], [n2], false)
     cut(play, [n2], [n1], false)
     for (const machine of cluster.machines) machine.disk.slowness = 1
@@ -217,7 +219,7 @@ test('16: requests that a dead proxy left with different nodes are decided altho
     for (const node of [n1, n2])
       for (const key of ['left', 'right'])
         expect(cluster.process(node)?.registers.read(key), `${key} on ${node}`).toBe('1')
-    expect(play.checker.forfeited).toBeLessThanOrEqual(1)
+    expect(play.checker.forfeited).toBeLessThanOrEqual(forfeited + 1)
     play.close()
   })
 })

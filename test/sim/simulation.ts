@@ -1,6 +1,7 @@
 /** One seed: a cluster, its clients and its faults, drawn and run; what happened, or what property was violated. */
-import { PropertyViolation } from './checker.ts'
+
 import { drawPlan, type Fault, type Saboteur } from './fault.ts'
+import { PropertyViolation } from './property.ts'
 import { Random } from './random.ts'
 import { Stage } from './stage.ts'
 import { SECOND } from './world.ts'
@@ -22,6 +23,10 @@ export type History = {
   readonly forfeited: number
   readonly prolonged: number
   readonly phasesMax: number
+  /** Snapshots that nodes made, states that they took over from others, and changes of the members. */
+  readonly compactions: number
+  readonly adoptions: number
+  readonly changes: number
   readonly virtualSeconds: number
   readonly operations: number
   readonly faults: Saboteur['occurred']
@@ -33,15 +38,19 @@ export type History = {
 export const SLOTS_MIN = 200
 export const FAULTS_MIN = 20
 export const SECONDS_MIN = 60
+export const COMPACTIONS_MIN = 3
 
 /** A history that is not long enough by then makes no progress. */
 const SECONDS_MAX = 180
 
 export function simulate({ seed, keep = () => true, watch }: SimulationOptions): History {
   const random = new Random(seed)
-  const nodes = random.split('size').pick([1, 2, 3, 3, 3, 3, 4, 5, 5])
-  const plan = drawPlan(random.split('plan'), nodes)
-  const stage = new Stage(random, watch === undefined ? { nodes } : { nodes, watch })
+  const size = random.split('size')
+  const nodes = size.pick([1, 2, 3, 3, 3, 3, 4, 5, 5])
+  const spares = size.pick([0, 1, 1, 2, 2, 3])
+  const limits = { decisions: size.pick([16, 32, 64]) }
+  const plan = drawPlan(random.split('plan'), nodes, spares)
+  const stage = new Stage(random, { nodes, spares, limits, ...(watch && { watch }) })
   const violation = play(stage, plan.filter(keep))
   const { world, checker, saboteur, workload } = stage
   return {
@@ -54,6 +63,9 @@ export function simulate({ seed, keep = () => true, watch }: SimulationOptions):
     forfeited: checker.forfeited,
     prolonged: checker.prolonged.size,
     phasesMax: checker.phasesMax,
+    compactions: checker.compactions,
+    adoptions: checker.adoptions,
+    changes: checker.changes,
     virtualSeconds: world.now / SECOND,
     operations: workload.history.length,
     faults: saboteur.occurred,

@@ -1,44 +1,62 @@
 /** A cluster with clients and checkers, ready for faults: what a simulation draws from its seed and a scenario sets up by hand. */
+import type { NodeId } from '../../src/base/ids.ts'
 import type { RabiaLimits } from '../../src/cluster/rabia/index.ts'
 import { LIMITS } from '../../src/cluster/rabia/options.ts'
-import { Checker, PropertyViolation } from './checker.ts'
-import { Cluster } from './cluster.ts'
+import { Checker } from './checker.ts'
+import { Cluster, type ClusterOptions } from './cluster.ts'
 import { Saboteur } from './fault.ts'
 import { checkLinearizability } from './linearizability.ts'
+import { Operator } from './operator.ts'
+import { PropertyViolation } from './property.ts'
 import type { Random } from './random.ts'
 import { registerModel } from './register.ts'
 import { Workload, type WorkloadOptions } from './workload.ts'
 import { MILLISECOND, SECOND, World } from './world.ts'
 
 export type StageOptions = {
+  /** Who forms the cluster, and who may join it. */
   readonly nodes: number
+  readonly spares?: number
   readonly limits?: Partial<RabiaLimits>
   readonly workload?: Partial<WorkloadOptions>
+  readonly newReplica?: ClusterOptions['newReplica']
   readonly watch?: (line: string) => void
 }
 
-/** By then a cluster without faults has ended every operation and every node has caught up. */
-const HEALING_US = 10 * SECOND
+/** By then a cluster without faults has ended every operation and change of its members, and every node has caught up. */
+const HEALING_US = 30 * SECOND
+
+/** Small, so that logs are compacted and nodes that were away catch up by snapshot. */
+const SMALL_LIMITS = { decisions: 48 }
 
 export class Stage {
   readonly world: World
   readonly cluster: Cluster
   readonly checker: Checker
+  readonly operator: Operator
   readonly saboteur: Saboteur
   readonly workload: Workload
 
   constructor(random: Random, options: StageOptions) {
-    const { nodes, limits = {}, workload, watch } = options
+    const { nodes, spares = 0, newReplica, workload, watch } = options
+    const limits = { ...SMALL_LIMITS, ...options.limits }
     this.world = new World(random, watch)
-    this.cluster = new Cluster(this.world, nodes, limits)
+    this.cluster = new Cluster(this.world, {
+      nodes,
+      spares,
+      limits,
+      ...(newReplica && { newReplica }),
+    })
     this.checker = new Checker(this.cluster, { ...LIMITS, ...limits })
-    this.saboteur = new Saboteur(this.cluster)
+    this.operator = new Operator(this.cluster)
+    this.saboteur = new Saboteur(this.cluster, this.operator)
     this.workload = new Workload(this.cluster, { ...WORKLOAD, ...workload })
   }
 
   /** Every node starts, and the clients begin. */
   open(): void {
-    for (const machine of this.cluster.machines) machine.start()
+    for (const node of this.cluster.roster) this.cluster.start(node)
+    this.operator.watch()
     this.workload.start()
     this.#sampleMemory()
   }
@@ -49,17 +67,19 @@ export class Stage {
   }
 
   /** Everything is healed and the clients come to an end: within a bounded time all have their answers and all `nodes` agree. */
-  close(nodes = this.cluster.roster): void {
+  close(nodes?: readonly NodeId[]): void {
     this.saboteur.heal()
     this.workload.stop()
-    const isDone = () => this.workload.open === 0 && this.cluster.isLevel(nodes)
+    const { workload, operator, cluster } = this
+    const isDone = () =>
+      workload.open === 0 && operator.isIdle && cluster.isLevel(nodes ?? operator.members)
     this.world.runUntil(this.world.now + HEALING_US, isDone)
     if (!isDone()) {
-      const { cluster, workload } = this
       const slots = cluster.roster.map((node) => cluster.process(node)?.status()?.slot ?? 'down')
       const what = `${workload.open} operations open, nodes at ${slots.join(', ')}`
       throw new PropertyViolation('progress', `${HEALING_US / SECOND} s after healing: ${what}`)
     }
+    this.checker.checkDisk(nodes ?? operator.members)
     this.checkHistory()
   }
 

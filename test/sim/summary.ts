@@ -7,6 +7,9 @@ export class Summary {
   #slots = 0
   #forfeited = 0
   #prolonged = 0
+  #compactions = 0
+  #adoptions = 0
+  #changes = 0
   #operations = 0
   #events = 0
   #virtualSeconds = 0
@@ -18,6 +21,9 @@ export class Summary {
     this.#slots += history.slots
     this.#forfeited += history.forfeited
     this.#prolonged += history.prolonged
+    this.#compactions += history.compactions
+    this.#adoptions += history.adoptions
+    this.#changes += history.changes
     this.#operations += history.operations
     this.#events += history.events
     this.#virtualSeconds += history.virtualSeconds
@@ -34,6 +40,7 @@ export class Summary {
     return [
       `${this.#seeds} seeds, each twice, in ${seconds.toFixed(1)} s: ${this.failed} failed`,
       `${this.#slots} slots (${this.#forfeited} forfeited, ${this.#prolonged} with a second phase, at most ${this.#phasesMax}), ${this.#operations} operations`,
+      `${this.#compactions} snapshots made, ${this.#adoptions} taken over, ${this.#changes} changes of the members`,
       `${(this.#virtualSeconds / 3_600).toFixed(1)} virtual hours, ${this.#events} events, ${usPerSlot.toFixed(0)} µs of a core per slot, ${((coreSeconds * 500) / this.#seeds).toFixed(0)} ms per history`,
       `faults: ${faults.map(([kind, count]) => `${kind} ${count}`).join(', ')}`,
     ].join('\n')

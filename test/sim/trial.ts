@@ -1,6 +1,13 @@
 /** What is asked of a seed: a history long enough, without a violation, and the same one again. A failing plan is made small. */
 import type { Fault } from './fault.ts'
-import { FAULTS_MIN, type History, SECONDS_MIN, SLOTS_MIN, simulate } from './simulation.ts'
+import {
+  COMPACTIONS_MIN,
+  FAULTS_MIN,
+  type History,
+  SECONDS_MIN,
+  SLOTS_MIN,
+  simulate,
+} from './simulation.ts'
 
 export type Trial = {
   readonly history: History
@@ -50,9 +57,10 @@ function run(seed: number, kept: readonly number[] | undefined): History {
 
 function judge(history: History, isWhole: boolean): string | undefined {
   if (history.violation !== undefined) return history.violation.message
-  const { slots, faultCount, virtualSeconds } = history
+  const { slots, faultCount, virtualSeconds, compactions } = history
   if (slots < SLOTS_MIN) return `only ${slots} slots`
   if (virtualSeconds < SECONDS_MIN) return `only ${virtualSeconds} s`
+  if (compactions < COMPACTIONS_MIN) return `only ${compactions} snapshots`
   return isWhole && faultCount < FAULTS_MIN ? `only ${faultCount} faults` : undefined
 }
 

@@ -36,10 +36,14 @@ const syncSites = [
     line: 'if (!current.isNamed) await this.#disk.syncDirectory(this.#directory)',
     protects: 'the names of the files of large values',
   },
-  { file: 'high-water.disk.ts', line: 'await file.datasync()', protects: 'the bytes of the marks' },
   {
-    file: 'high-water.disk.ts',
-    line: 'await this.#disk.syncDirectory(parentDirectory(this.#path))',
+    file: 'file-replacement.disk.ts',
+    line: 'await file.datasync()',
+    protects: 'the bytes of the marks',
+  },
+  {
+    file: 'file-replacement.disk.ts',
+    line: 'await disk.syncDirectory(parentDirectory(path))',
     protects: 'the replacement of the marks',
   },
   {
@@ -64,8 +68,8 @@ const syncSites = [
   },
 ] as const
 
-/** The port, its fulfilment by the machine, and the consensus log, whose own crash suite leaves out each of its syncs. */
-const portFiles = ['file-system.ts', 'disk.ts', 'log.disk.ts']
+/** The port, its fulfilment by the machine, and what has a crash suite of its own that leaves out each of its syncs. */
+const portFiles = ['file-system.ts', 'disk.ts', 'log.disk.ts', 'snapshot.disk.ts']
 
 function sourceLines(): { file: string; number: number; line: string }[] {
   const directory = new URL('../../src/storage/', import.meta.url)

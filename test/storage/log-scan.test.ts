@@ -10,10 +10,11 @@ import {
   SECTOR_BYTES,
 } from '../../src/storage/log-frame.ts'
 import { LogScan, type LogTail } from '../../src/storage/log-scan.ts'
-import { LogWriter } from '../../src/storage/log-writer.ts'
+import { type LogEffect, LogWriter } from '../../src/storage/log-writer.ts'
 import { entry, IDENTITY } from '../conformance/consensus-log.ts'
 
 type Files = Map<number, Uint8Array>
+type Run = Extract<LogEffect, { kind: 'run' }>
 
 function scan(files: Files, readBytes = 5_000): { slots: number[]; tail: LogTail } {
   const slots: number[] = []
@@ -23,8 +24,11 @@ function scan(files: Files, readBytes = 5_000): { slots: number[]; tail: LogTail
   return { slots, tail: log.finish() }
 }
 
-/** Runs a writer on plain arrays: opens, then appends `slots` one by one, with three frames to a segment. */
-function write(files: Files, slots: readonly number[], sizeBytes = 100): Files {
+/**
+ * Runs a writer on plain arrays: opens, then appends `slots` one by one, with three frames to a segment. At the end it is
+ * told what is not needed any more, but is cut off before it removes anything.
+ */
+function write(files: Files, slots: readonly number[], sizeBytes = 100, dropBelow = 0): Files {
   const after = new Map(files)
   const writer = new LogWriter(scan(files).tail, {
     identity: IDENTITY,
@@ -33,20 +37,31 @@ function write(files: Files, slots: readonly number[], sizeBytes = 100): Files {
   const inputs = slots.map(
     (slot) => ({ kind: 'append', token: slot, entries: [entry(slot, sizeBytes)] }) as const,
   )
-  for (const input of [{ kind: 'open' } as const, ...inputs]) {
-    const [run] = writer.step(input)
-    if (run?.kind !== 'run') throw new Error('expected a run')
-    for (const action of run.actions) {
-      if (action.kind === 'create') after.set(action.segment, new Uint8Array())
-      if (action.kind !== 'write') continue
-      const file = new Uint8Array(action.offset + action.bytes.length)
-      file.set(after.get(action.segment)!)
-      file.set(action.bytes, action.offset)
-      after.set(action.segment, file)
-    }
-    writer.step({ kind: 'ran' })
+  for (const input of [{ kind: 'open' } as const, ...inputs])
+    for (let run = runOf(writer.step(input)); run; run = runOf(writer.step({ kind: 'ran' })))
+      perform(after, run)
+  if (dropBelow > 0) {
+    const run = runOf(writer.step({ kind: 'drop-below', slot: dropBelow }))
+    if (run) perform(after, run)
   }
   return after
+}
+
+function runOf(effects: readonly LogEffect[]): Run | undefined {
+  return effects.find((effect) => effect.kind === 'run')
+}
+
+function perform(files: Files, { actions }: Run): void {
+  for (const action of actions) {
+    if (action.kind === 'create') files.set(action.segment, new Uint8Array())
+    if (action.kind === 'remove') files.delete(action.segment)
+    if (action.kind !== 'write') continue
+    const before = files.get(action.segment)!
+    const file = new Uint8Array(Math.max(before.length, action.offset + action.bytes.length))
+    file.set(before)
+    file.set(action.bytes, action.offset)
+    files.set(action.segment, file)
+  }
 }
 
 function changed(files: Files, segment: number, change: (file: Uint8Array) => Uint8Array): Files {
@@ -215,7 +230,11 @@ test('a payload that looks like a frame is not taken for one in a torn tail', ()
     previous: frameHash(last),
   }
   const frame = encodeFrame(place, [{ slot: 7, bytes }])
-  const whole = changed(log, 2, (file) => new Uint8Array([...file, ...frame]))
+  const whole = changed(
+    log,
+    2,
+    (file) => new Uint8Array([...file.subarray(0, SECTOR_BYTES), ...frame]),
+  )
   expect(scan(whole).slots).toEqual([1, 2, 3, 4, 5, 6, 7])
   const torn = changed(whole, 2, (file) => file.fill(0, SECTOR_BYTES + 3 * SECTOR_BYTES))
   expect(scan(torn).slots).toEqual([1, 2, 3, 4, 5, 6])
@@ -233,6 +252,36 @@ test('the last frame is there as long as one of its copies is, and once', () => 
     expect(scan(write(write(files, []), [7])).slots).toEqual([1, 2, 3, 4, 5, 6, 7])
   }
   expect(scan(changed(lost, 3, () => new Uint8Array())).slots).toEqual([1, 2, 3, 4, 5])
+})
+
+describe('a copy of the last frame that was never durable', () => {
+  const slots = [6, 7, 8, 9, 10, 11]
+
+  /** Segment 3 holds nothing but a copy of slot 6, as segment 4 does with 7 and 8. Those before are gone. */
+  function copied(dropBelow: number): Files {
+    const files = write(write(log, []), slots.slice(1), 100, dropBelow)
+    return new Map([...files].filter(([segment]) => segment >= 3))
+  }
+
+  test.each([0, SECTOR_BYTES])(
+    'does no harm as the oldest segment, being dropped: %i bytes',
+    (size) => {
+      const files = copied(7)
+      expect(scan(files).slots).toEqual(slots)
+      expect(scan(files).tail.floor).toBe(4)
+      const lost = changed(files, 3, () => new Uint8Array(size).fill(3))
+      expect(scan(lost).slots).toEqual(slots)
+      expect(scan(write(lost, [12])).slots).toEqual([...slots, 12])
+    },
+  )
+
+  test.each([0, SECTOR_BYTES])(
+    'is refused as the oldest segment when it is needed: %i bytes',
+    (size) => {
+      const lost = changed(copied(0), 3, () => new Uint8Array(size).fill(3))
+      expect(refusal(lost).code).toBe('data-damaged')
+    },
+  )
 })
 
 test('a frame of a newer format is refused', () => {

@@ -5,6 +5,9 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { localDisk } from '../../src/storage/disk.ts'
 import type { Disk } from '../../src/storage/file-system.ts'
 import { ConsensusLog } from '../../src/storage/log.disk.ts'
+import { SECTOR_BYTES } from '../../src/storage/log-frame.ts'
+import { LogScan } from '../../src/storage/log-scan.ts'
+import { type LogInput, LogWriter } from '../../src/storage/log-writer.ts'
 import { consensusLogConformance, entry, IDENTITY, openLog } from '../conformance/consensus-log.ts'
 import { DiskTwin, failure } from '../twin/disk.ts'
 
@@ -28,6 +31,25 @@ describe('the consensus log on the disk twin', () => {
     await disk.makeDirectory(directory)
     return { disk, directory }
   })
+})
+
+test('frames overwrite the zeros that an earlier one has brought along', () => {
+  const nothing = new LogScan([], () => undefined).finish()
+  const segmentBytes = 2 * 1_024 * 1_024
+  const writer = new LogWriter(nothing, { identity: IDENTITY, segmentBytes })
+  const inputs: LogInput[] = [{ kind: 'open' }]
+  for (let slot = 1; slot < 1_000; slot++)
+    inputs.push({ kind: 'append', token: slot, entries: [entry(slot)] })
+  const sizes: number[] = []
+  for (const input of inputs) {
+    const [run] = writer.step(input)
+    if (run?.kind !== 'run') throw new Error('expected a run')
+    for (const action of run.actions) if (action.kind === 'write') sizes.push(action.bytes.length)
+    writer.step({ kind: 'ran' })
+  }
+  const extended = sizes.filter((size) => size > SECTOR_BYTES)
+  expect(extended.length).toBe(Math.ceil((1_000 * SECTOR_BYTES) / (512 * 1_024)))
+  expect(extended).toEqual(extended.map(() => 512 * 1_024))
 })
 
 /** A twin whose next calls of a kind fail. */

@@ -5,24 +5,30 @@
  * format that is enabled.
  *
  * 1. Above the gate a command is refused by every program, also by one that knows it.
- * 2. The gate rises only to what all members have announced to know, and whoever joins later must know it too.
+ * 2. The gate rises only to what all voters have announced to know, and whoever gets a vote later must know it too.
  * 3. A program that still meets an enabled format it does not know stops in front of it: to skip it would be to differ.
  */
 import type { NodeId } from '../../base/ids.ts'
-import { type Applied, type Electorate, electorate, type StateMachine } from '../rabia/index.ts'
+import type { Applied, Electorate, StateMachine } from '../rabia/index.ts'
+import {
+  type Member,
+  Membership,
+  type MembershipChange,
+  type MembershipSnapshot,
+} from './members.ts'
 import { COMMAND_FORMAT, encodeResult, type OrderedCommand, type OrderedResult } from './ordered.ts'
-import { ControlState } from './state.ts'
+import { ControlState, type ControlStateSnapshot } from './state.ts'
 
 export class ControlMachine implements StateMachine {
   readonly state = new ControlState()
+  readonly membership: Membership
   readonly #knows: number
-  readonly #announced = new Map<NodeId, number>()
-  #electorate: Electorate
+  #announced = new Map<NodeId, number>()
   #gate = FIRST_FORMAT
 
-  /** `members` vote in the first slot. `knows` is the highest format this program knows. */
-  constructor(members: readonly NodeId[], knows = COMMAND_FORMAT) {
-    this.#electorate = electorate(1, members)
+  /** `roster` are the founders; nobody when the state is to come from a snapshot. `knows` is the highest format this program knows. */
+  constructor(roster: readonly Member[] = [], knows = COMMAND_FORMAT) {
+    this.membership = new Membership(roster)
     this.#knows = knows
   }
 
@@ -39,7 +45,25 @@ export class ControlMachine implements StateMachine {
   }
 
   electorate(): Electorate {
-    return this.#electorate
+    return this.membership.electorate
+  }
+
+  snapshot(): string {
+    const content: Content = {
+      gate: this.#gate,
+      announced: [...this.#announced],
+      membership: this.membership.snapshot(),
+      state: this.state.snapshot(),
+    }
+    return JSON.stringify(content)
+  }
+
+  restore(snapshot: string): void {
+    const { gate, announced, membership, state } = JSON.parse(snapshot) as Content
+    this.#gate = gate
+    this.#announced = new Map(announced)
+    this.membership.restore(membership)
+    this.state.restore(state)
   }
 
   #execute(command: OrderedCommand): OrderedResult {
@@ -51,13 +75,17 @@ export class ControlMachine implements StateMachine {
         this.state.apply(decision.transition)
         return { kind: 'written', revision: decision.transition.revision }
       }
-      case 'members':
-        return this.#change(electorate(command.epoch + 1, command.members))
+      case 'add':
+      case 'promote':
+      case 'remove':
+      case 'bind':
+      case 'move':
+        return this.#change(command)
       case 'announce':
         this.#announced.set(command.node, command.knows)
         return { kind: 'done' }
       case 'enable':
-        if (!this.#isKnownBy(this.#electorate.members, command.upTo)) {
+        if (!this.#isKnownBy(this.electorate().members, command.upTo)) {
           return { kind: 'refused', why: 'format-not-known-by-all' }
         }
         this.#gate = Math.max(this.#gate, command.upTo)
@@ -65,24 +93,24 @@ export class ControlMachine implements StateMachine {
     }
   }
 
-  #change(next: Electorate): OrderedResult {
-    const { epoch, members } = this.#electorate
-    if (next.epoch !== epoch + 1) return { kind: 'refused', why: 'other-epoch' }
-    const added = next.members.filter((node) => !members.includes(node))
-    const removed = members.filter((node) => !next.members.includes(node))
-    if (added.length + removed.length !== 1 || next.members.length === 0) {
-      return { kind: 'refused', why: 'not-one-node' }
-    }
-    if (!this.#isKnownBy(added, this.#gate)) {
+  #change(change: MembershipChange): OrderedResult {
+    if (change.kind === 'promote' && !this.#isKnownBy([change.node], this.#gate)) {
       return { kind: 'refused', why: 'format-not-known-by-all' }
     }
-    this.#electorate = next
-    return { kind: 'done' }
+    const why = this.membership.apply(change)
+    return why === undefined ? { kind: 'done' } : { kind: 'refused', why }
   }
 
   #isKnownBy(nodes: readonly NodeId[], format: number): boolean {
     return nodes.every((node) => (this.#announced.get(node) ?? FIRST_FORMAT) >= format)
   }
+}
+
+type Content = {
+  readonly gate: number
+  readonly announced: readonly (readonly [NodeId, number])[]
+  readonly membership: MembershipSnapshot
+  readonly state: ControlStateSnapshot
 }
 
 /** What every program knows. */

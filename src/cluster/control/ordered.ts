@@ -1,18 +1,22 @@
+import { assert } from '../../base/assert.ts'
+import { utf8 } from '../../base/bytes.ts'
 import type { NodeId } from '../../base/ids.ts'
 import type { ControlConflict, Revision } from '../../base/port.ts'
+import { FRAME_PAYLOAD_BYTES_MAX } from '../../storage/index.ts'
 import type { ControlCommand } from './command.ts'
+import type { MembershipChange, MembershipRefusal } from './members.ts'
 
 /**
  * A command of the replicated control state, as the log orders it.
  *
  * - `write`: of the key-value store.
- * - `members`: who votes from the next slot on, if the electorate is still that of `epoch`; one node more or less.
+ * - `add`, `promote`, `remove`, `bind`, `move`: a change of the members, in effect from the next slot on.
  * - `announce`: the program on `node` knows all commands up to format `knows`.
- * - `enable`: from here on commands up to format `upTo` take effect, if all members have announced that they know them.
+ * - `enable`: from here on commands up to format `upTo` take effect, if all voters have announced that they know them.
  */
 export type OrderedCommand =
   | ({ readonly kind: 'write' } & ControlCommand)
-  | { readonly kind: 'members'; readonly epoch: number; readonly members: readonly NodeId[] }
+  | MembershipChange
   | { readonly kind: 'announce'; readonly node: NodeId; readonly knows: number }
   | { readonly kind: 'enable'; readonly upTo: number }
 
@@ -23,18 +27,17 @@ export type OrderedResult =
   | ControlConflict
   | {
       readonly kind: 'refused'
-      readonly why:
-        | 'format-not-enabled'
-        | 'format-not-known-by-all'
-        | 'other-epoch'
-        | 'not-one-node'
+      readonly why: 'format-not-enabled' | 'format-not-known-by-all' | MembershipRefusal
     }
 
 /** The highest format of commands that this program knows. A change of what a command does is a new format. */
 export const COMMAND_FORMAT = 1
 
+/** The text that `apply` takes. One that is too large for the log is a bug of the caller. */
 export function encodeOrdered(command: OrderedCommand): string {
-  return JSON.stringify({ format: COMMAND_FORMAT, ...command })
+  const text = JSON.stringify({ format: COMMAND_FORMAT, ...command })
+  assert(fitsIntoRecord(text), 'a write of more than the log can hold as one record')
+  return text
 }
 
 export function encodeResult(result: OrderedResult): string {
@@ -43,4 +46,16 @@ export function encodeResult(result: OrderedResult): string {
 
 export function decodeResult(text: string): OrderedResult {
   return JSON.parse(text) as OrderedResult
+}
+
+/** Leaves room for what else a record holds: a few names, each shorter than a key. */
+const COMMAND_BYTES_MAX = FRAME_PAYLOAD_BYTES_MAX - 64 * 1_024
+
+/** A UTF-16 unit takes at most so many bytes in the JSON of a record. */
+const UNIT_BYTES_MAX = 6
+
+/** A command is JSON within the JSON of a record: its quotes, and what it had to escape itself, grow once more. */
+function fitsIntoRecord(text: string): boolean {
+  if (text.length * UNIT_BYTES_MAX <= COMMAND_BYTES_MAX) return true
+  return utf8(JSON.stringify(text)).length <= COMMAND_BYTES_MAX
 }

@@ -71,8 +71,9 @@ export class ReplicatedControlStore implements ControlStore {
 
   /** Has the log order the command, and answers with what came of it. */
   async execute(command: OrderedCommand): Promise<OrderedOutcome> {
+    const text = encodeOrdered(command)
     const session = this.#idle.pop() ?? this.#newSession()
-    const request = { ...session, command: encodeOrdered(command) }
+    const request = { ...session, command: text }
     const { promise, resolve } = Promise.withResolvers<OrderedOutcome>()
     const key = keyOf(session)
     this.#writes.set(key, { resolve, deadline: this.#tick + TICKS_MAX })
@@ -94,7 +95,8 @@ export class ReplicatedControlStore implements ControlStore {
   take(effect: Effect): void {
     if (effect.kind === 'reply') this.#answer(effect, effect.outcome)
     if (effect.kind === 'readable') this.#release(effect.id, true)
-    if (effect.kind === 'applied') for (const watch of this.#watches) watch.wake()
+    if (effect.kind === 'applied' || effect.kind === 'restored')
+      for (const watch of this.#watches) watch.wake()
   }
 
   /** Time has passed, as for the replica. What waits too long is answered without it. */
@@ -151,7 +153,8 @@ export class ReplicatedControlStore implements ControlStore {
         break
       case 'expired':
       case 'superseded':
-        waiting.resolve(err({ kind: 'unavailable', reason: 'the session has ended: try again' }))
+        // This copy of the request has changed nothing; an earlier one may have.
+        waiting.resolve(err({ kind: 'outcome-unknown', reason: 'the session has ended' }))
         break
     }
   }

@@ -85,12 +85,19 @@ export class ControlState {
   }
 
   /**
-   * Puts back what was stored of a state: its entries, and the retained transitions that led to it,
-   * oldest first. Throws an AetherError `data-damaged` when some are missing. For a state to which
-   * nothing was applied yet.
+   * What `restore` takes back, as plain JSON. Replicas that applied the same commands have the same
+   * entries in the same order.
    */
-  restore(entries: readonly StoredEntry[], history: readonly Transition[]): void {
-    assert(this.#revision === 0, 'only an empty state is restored')
+  snapshot(): ControlStateSnapshot {
+    return { entries: [...this.#entries], history: [...this.#history] }
+  }
+
+  /**
+   * Replaces the state by what was stored of one: its entries, and the retained transitions that
+   * led to it, oldest first. Throws an AetherError `data-damaged` when some are missing.
+   */
+  restore({ entries, history }: ControlStateSnapshot): void {
+    this.#clear()
     for (const transition of history) {
       const isNext = this.#history.length === 0 || transition.revision === this.#revision + 1
       if (!isNext) throw damaged(`revision ${transition.revision} follows ${this.#revision}`)
@@ -109,6 +116,14 @@ export class ControlState {
   after(revision: Revision): readonly Transition[] | undefined {
     const oldest = this.#revision - this.#history.length
     return revision < oldest ? undefined : this.#history.slice(revision - oldest)
+  }
+
+  #clear(): void {
+    this.#entries.clear()
+    this.#history.length = 0
+    this.#answered.clear()
+    this.#historyBytes = 0
+    this.#revision = 0
   }
 
   #remember(transition: Transition): void {
@@ -143,6 +158,12 @@ export type ControlDecision =
       /** Of the transitions that are retained no longer when this one is applied. */
       readonly forgotten: readonly Revision[]
     }
+
+/** Entries, and the retained transitions that led to them, oldest first. */
+export type ControlStateSnapshot = {
+  readonly entries: readonly StoredEntry[]
+  readonly history: readonly Transition[]
+}
 
 /** A key and its entry. */
 export type StoredEntry = readonly [key: string, entry: ControlEntry]

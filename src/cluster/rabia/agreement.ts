@@ -16,6 +16,8 @@ export class Agreement {
   readonly #coin: Coin
   readonly #bodies = new Map<BatchId, Batch>()
   readonly #recorded: Ballot[] = []
+  /** What happens once the ballots of a member without others are durable. */
+  #held: AgreementEffect[] | undefined
   #slot: Slot | undefined
   /** Decided, but its body is not known yet: a peer will repeat it. */
   #missing: BatchId | undefined
@@ -34,6 +36,7 @@ export class Agreement {
 
   /** The own durable ballots, in order. */
   get ballots(): readonly Ballot[] {
+    if (this.#held) return []
     return this.#slot?.state.own ?? this.#recorded
   }
 
@@ -62,22 +65,22 @@ export class Agreement {
     return id === undefined ? undefined : this.#bodies.get(id)
   }
 
-  /** Goes on where the replayed ballots end. */
-  resume(): readonly AgreementEffect[] {
-    if (this.#recorded.length === 0) return []
-    this.#slot = new Slot(this.#context(), emptySlot(this.#recorded))
-    return this.#step({ kind: 'resume' })
-  }
-
-  /** Takes part for the first time, with nothing to propose if need be (R6). */
+  /** Takes part: goes on where the replayed ballots end, or begins, with nothing to propose if need be (R6). */
   join(head: Batch | undefined): readonly AgreementEffect[] {
-    if (this.#slot || !this.electorate.members.includes(this.#self)) return []
+    if (this.#slot) return []
+    if (this.#recorded.length > 0) {
+      this.#slot = new Slot(this.#context(), emptySlot(this.#recorded))
+      return this.#step({ kind: 'resume' })
+    }
     if (head) this.#bodies.set(head.id, head)
     this.#slot = new Slot(this.#context())
     return this.#step({ kind: 'propose', batch: head?.id })
   }
 
   persisted(): readonly AgreementEffect[] {
+    const held = this.#held
+    this.#held = undefined
+    if (held) return held
     return this.#step({ kind: 'persisted' })
   }
 
@@ -109,7 +112,7 @@ export class Agreement {
     const effects: AgreementEffect[] = []
     for (const effect of this.#slot?.step(input) ?? []) {
       if (effect.kind === 'persist') {
-        effects.push({ kind: 'persist', record: this.#record(effect.ballot) })
+        effects.push(this.#cast(effect.ballot))
       } else if (effect.kind === 'send') {
         effects.push({ kind: 'send', message: this.#message([effect.ballot], false) })
       } else if (effect.kind === 'decided') {
@@ -119,6 +122,20 @@ export class Agreement {
       }
     }
     return effects
+  }
+
+  /** A member without others knows all its ballots of the slot at once: they go to the disk together. */
+  #cast(ballot: Ballot): AgreementEffect {
+    const record = this.#record(ballot)
+    if (this.electorate.members.length > 1) return { kind: 'persist', records: [record] }
+    const records = [record]
+    const held: AgreementEffect[] = []
+    for (const effect of this.#step({ kind: 'persisted' })) {
+      if (effect.kind === 'persist') records.push(...effect.records)
+      else if (effect.kind === 'decided') held.push(effect)
+    }
+    this.#held ??= held
+    return { kind: 'persist', records }
   }
 
   #decided(batch: BatchId | undefined): AgreementEffect[] {
@@ -154,7 +171,7 @@ type AgreementOptions = {
 
 /** `decided` comes last, and once: it has the body of what was decided, or none when the slot is forfeited. */
 export type AgreementEffect =
-  | { readonly kind: 'persist'; readonly record: LogRecord }
+  | { readonly kind: 'persist'; readonly records: readonly LogRecord[] }
   | { readonly kind: 'send'; readonly message: Ballots }
   | { readonly kind: 'decided'; readonly body: Batch | undefined }
   | { readonly kind: 'violation'; readonly from: NodeId }

@@ -23,3 +23,14 @@ export type Ballot = {
   readonly value: Value
   readonly batch: BatchId | undefined
 }
+
+/** The place of a ballot among those of its member in a slot (`slot.ts`). */
+export function roundOf(ballot: Ballot): number {
+  if (ballot.stage === 'proposal') return 0
+  return ballot.stage === 'state' ? 2 * ballot.phase - 1 : 2 * ballot.phase
+}
+
+/** Whether two ballots of one round say the same. */
+export function sameBallot(a: Ballot, b: Ballot): boolean {
+  return a.value === b.value && a.batch === b.batch
+}

@@ -2,21 +2,33 @@ import type { SlotNumber } from './ballot.ts'
 import type { Batch, BatchId } from './batch.ts'
 import type { Message } from './message.ts'
 
-/** The last decisions, kept for members that missed them (R5). Bounded in number and size. */
+/**
+ * The last decisions, kept for members that missed them (R5). Bounded in number and size: by the limits for what a
+ * durable snapshot covers, by twice the limits for the rest.
+ */
 export class History {
   readonly #batches: (Batch | null)[] = []
   readonly #ids = new Set<BatchId>()
   readonly #limits: HistoryLimits
   #start = 0
   #units = 0
-  #first: SlotNumber = 1
+  #first: SlotNumber
+  /** The slot of the durable snapshot. */
+  #covered: SlotNumber = 0
 
-  constructor(limits: HistoryLimits) {
+  /** Begins with the decision of slot `first`. */
+  constructor(first: SlotNumber, limits: HistoryLimits) {
+    this.#first = first
     this.#limits = limits
   }
 
   get size(): number {
     return this.#batches.length - this.#start
+  }
+
+  /** The slot of the first decision that is kept. */
+  get first(): SlotNumber {
+    return this.#first
   }
 
   /** The slot after the last decision. */
@@ -34,12 +46,17 @@ export class History {
     this.#batches.push(batch ?? null)
     this.#units += sizeOf(batch)
     if (batch) this.#ids.add(batch.id)
-    while (this.size > 1 && this.#isFull()) this.#drop()
+    this.#shrink()
   }
 
-  /** What a node is told that has everything before slot `first`, which is below `end`. */
+  /** A durable snapshot stands for everything up to `slot`. */
+  cover(slot: SlotNumber): void {
+    this.#covered = slot
+    this.#shrink()
+  }
+
+  /** What a node is told that has everything before slot `first`, which is kept. */
   answer(first: SlotNumber): Message {
-    if (first < this.#first) return { kind: 'trimmed', floor: this.#first }
     return { kind: 'decided', first, decisions: this.#range(first), end: this.end }
   }
 
@@ -56,8 +73,13 @@ export class History {
     return found
   }
 
-  #isFull(): boolean {
-    return this.size > this.#limits.decisions || this.#units > this.#limits.decisionUnits
+  #shrink(): void {
+    while (this.size > 1 && this.#isOver(this.#first <= this.#covered ? 1 : 2)) this.#drop()
+  }
+
+  #isOver(factor: number): boolean {
+    const { decisions, decisionUnits } = this.#limits
+    return this.size > decisions * factor || this.#units > decisionUnits * factor
   }
 
   #drop(): void {
@@ -81,7 +103,8 @@ type HistoryLimits = { readonly decisions: number; readonly decisionUnits: numbe
 const RANGE_SLOTS_MAX = 64
 const RANGE_UNITS_MAX = 256 * 1_024
 
-function sizeOf(batch: Batch | null | undefined): number {
+/** In UTF-16 units of the commands. */
+export function sizeOf(batch: Batch | null | undefined): number {
   let units = 0
   for (const request of batch?.requests ?? []) units += request.command.length
   return units

@@ -1,8 +1,11 @@
 import type { NodeId } from '../../base/ids.ts'
 import type { SlotNumber } from './ballot.ts'
 import { type Batch, type BatchId, batchId, type Request } from './batch.ts'
+import type { Outcome } from './effect.ts'
+import type { Outbox } from './outbox.ts'
+import type { Sessions } from './session.ts'
 
-/** The requests of this node's clients: who waits for an answer, and which requests still need a batch. Bounded. */
+/** The requests of this node's clients: who waits for an answer, gets it, and which requests still need a batch. Bounded. */
 export class Intake {
   readonly #options: IntakeOptions
   readonly #waiting = new Map<string, Request>()
@@ -57,13 +60,28 @@ export class Intake {
     this.#open.delete(id)
   }
 
-  /** Whether a client waits for this request here; after that it no longer does. */
-  settle(request: Request): boolean {
+  /** Answers what the sessions of a later state know, and closes the own batches of which nothing is left to do. */
+  settleKnown(sessions: Sessions): void {
+    for (const request of [...this.#waiting.values()]) {
+      const known = sessions.known(request)
+      if (known) this.settle(request, known)
+    }
+    for (const { id, requests } of this.open) {
+      if (!requests.some((request) => this.#waiting.has(keyOf(request)))) this.close(id)
+    }
+  }
+
+  /** Answers the client, if it waits for this request here. */
+  settle(request: Request, outcome: Outcome): void {
     const waiting = this.#waiting.get(keyOf(request))
-    if (!waiting) return false
+    if (!waiting) return
     this.#waiting.delete(keyOf(request))
     this.#units -= sizeOf(waiting)
-    return true
+    this.reply(request, outcome)
+  }
+
+  reply({ client, seq }: Request, outcome: Outcome): void {
+    this.#options.out.push({ kind: 'reply', client, seq, outcome })
   }
 
   #batchLength(): number {
@@ -82,6 +100,7 @@ export class Intake {
 type IntakeOptions = {
   readonly origin: NodeId
   readonly boot: string
+  readonly out: Outbox
   readonly limits: {
     readonly requests: number
     readonly requestUnits: number
@@ -91,7 +110,7 @@ type IntakeOptions = {
 }
 
 /** One batch is being decided while the next one travels. */
-const OPEN_MAX = 2
+const OPEN_MAX = 1
 
 function keyOf(request: Request): string {
   return `${request.seq} ${request.client}`

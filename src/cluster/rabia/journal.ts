@@ -6,11 +6,11 @@ export class Journal {
   #unwritten: LogRecord[] = []
   #unconfirmed: Persist[] = []
   #token = 0
-  #full = false
+  #full: 'no' | 'refused' | 'retried' = 'no'
 
-  /** The disk has no room: nothing may be promised until `retry` succeeds. */
+  /** The disk has no room: nothing new is begun until what it refused is durable. */
   get isFull(): boolean {
-    return this.#full
+    return this.#full !== 'no'
   }
 
   /** Records that are not known to be durable. */
@@ -35,8 +35,8 @@ export class Journal {
 
   /** The effects due when time has passed: what the full disk refused, or else what waits for company. */
   flush(): readonly Persist[] {
-    if (this.#full) {
-      this.#full = false
+    if (this.#full === 'refused') {
+      this.#full = 'retried'
       return [...this.#unconfirmed]
     }
     return this.#unwritten.length > 0 ? [this.write()] : []
@@ -45,11 +45,12 @@ export class Journal {
   /** Everything up to `token` is durable. */
   confirm(token: number): void {
     this.#unconfirmed = this.#unconfirmed.filter((persist) => persist.token > token)
+    if (this.#full === 'retried') this.#full = 'no'
   }
 
   /** The disk had no room for `token`, nor has it for what follows. */
   refuse(token: number): void {
-    this.#full ||= this.#unconfirmed.some((persist) => persist.token >= token)
+    if (this.#unconfirmed.some((persist) => persist.token >= token)) this.#full = 'refused'
   }
 }
 

@@ -1,3 +1,4 @@
+import { assert } from '../../base/assert.ts'
 import { hex, utf8 } from '../../base/bytes.ts'
 import { sha256 } from '../../base/hash.ts'
 import type { SlotNumber } from './ballot.ts'
@@ -7,25 +8,34 @@ import type { Electorate } from './electorate.ts'
 import { History } from './history.ts'
 import type { StateMachine } from './machine.ts'
 import { Sessions } from './session.ts'
+import { decodeSnapshot, encodeSnapshot, type Snapshot } from './snapshot.ts'
 
 /** The decided prefix of the log and the state it has led to. Slots enter in order, each once (R7). */
 export class Ledger {
-  readonly history: History
   readonly sessions: Sessions
   readonly #machine: StateMachine
-  #slot: SlotNumber = 1
+  readonly #limits: LedgerLimits
+  #history: History
+  #slot: SlotNumber
   #electorate: Electorate
   #digest = ''
   #stalled: string | undefined
 
   constructor(machine: StateMachine, limits: LedgerLimits) {
-    this.history = new History(limits)
     this.sessions = new Sessions(limits.sessions)
     this.#machine = machine
+    this.#limits = limits
     this.#electorate = machine.electorate()
+    this.#slot = this.#electorate.members.length > 0 ? 1 : 0
+    this.#history = new History(this.#slot, limits)
   }
 
-  /** The slot after the last applied one. */
+  /** The last decisions. */
+  get history(): History {
+    return this.#history
+  }
+
+  /** The slot after the last applied one; 0 when there is not even the state before slot 1. */
   get slot(): SlotNumber {
     return this.#slot
   }
@@ -45,9 +55,33 @@ export class Ledger {
     return this.#stalled
   }
 
+  /** The state after the last applied slot. */
+  snapshot(): Snapshot {
+    return encodeSnapshot({
+      slot: this.#slot - 1,
+      digest: this.#digest,
+      sessions: this.sessions.snapshot(),
+      machine: this.#machine.snapshot(),
+    })
+  }
+
+  /** Jumps to the state of a durable snapshot, which is not older than this one. */
+  restore(snapshot: Snapshot): void {
+    assert(snapshot.slot >= this.#slot - 1, 'the state never goes back')
+    const { slot, digest, sessions, machine } = decodeSnapshot(snapshot.bytes)
+    this.#machine.restore(machine)
+    this.sessions.restore(sessions)
+    this.#slot = slot + 1
+    this.#digest = digest
+    this.#electorate = this.#machine.electorate()
+    this.#history = new History(this.#slot, this.#limits)
+    this.#history.cover(slot)
+  }
+
   /** Applies the decision of `slot` and moves on, or stalls in front of a command this program does not know. */
   commit(batch: Batch | undefined): readonly Settled[] {
-    this.history.add(batch)
+    assert(this.#stalled === undefined, 'nothing is applied after a command that is not known')
+    this.#history.add(batch)
     const settled: Settled[] = []
     let account = `${this.#digest} ${this.#slot} ${batch?.id}`
     for (const request of batch?.requests ?? []) {

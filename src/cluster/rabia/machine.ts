@@ -5,8 +5,12 @@ import type { Electorate } from './electorate.ts'
 export interface StateMachine {
   /** Carries out the next command of the log, or says that this program cannot know what it means. */
   apply(command: string, slot: SlotNumber): Applied
-  /** Who votes in the slot after the last applied one. */
+  /** Who votes in the slot after the last applied one. Nobody before the machine has its first state. */
   electorate(): Electorate
+  /** The whole state; the same text on all nodes that applied the same. */
+  snapshot(): string
+  /** Replaces the state by one that `snapshot` gave here or elsewhere. */
+  restore(snapshot: string): void
 }
 
 export type Applied =

@@ -9,8 +9,18 @@ export type RabiaOptions = {
   readonly cluster: string
   /** Never the same for two starts of this node. */
   readonly boot: string
-  /** As it was before slot 1. It belongs to this replica from now on. */
+  /**
+   * As it was before slot 1, or without an electorate: then the replica is at slot 0 and takes part in nothing until it
+   * is given a snapshot. It belongs to this replica from now on.
+   */
   readonly machine: StateMachine
+  /** Whom a replica that has no vote asks, besides those who have one, what is decided, and for a snapshot. */
+  readonly contacts?: readonly NodeId[]
+  /**
+   * Whether the voter that has the name of this node is this very incarnation of it. Asked anew for every electorate;
+   * a replica that is not votes in nothing. It is, when absent.
+   */
+  readonly isSelf?: () => boolean
   readonly limits?: Partial<RabiaLimits>
 }
 
@@ -36,6 +46,13 @@ export type RabiaStatus = {
   readonly phase: Phase
   readonly epoch: number
   readonly digest: string
+  /** Whether it votes in the slot; once enough members have told it what they have heard of it before (`isRecalled`). */
+  readonly isVoter: boolean
+  readonly isRecalled: boolean
+  /** The slot of the durable snapshot; undefined without one. */
+  readonly snapshot: SlotNumber | undefined
+  /** The last slot that other nodes are known to have applied. */
+  readonly applied: ReadonlyMap<NodeId, SlotNumber>
   /** Batches waiting for a slot, requests waiting for an answer, reads waiting, sessions and decisions kept. */
   readonly queued: number
   readonly waiting: number

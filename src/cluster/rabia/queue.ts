@@ -32,6 +32,10 @@ export class BatchQueue {
     if (ofOrigin < PER_ORIGIN_MAX) this.#sorted.splice(place, 0, batch)
   }
 
+  clear(): void {
+    this.#sorted.length = 0
+  }
+
   remove(id: BatchId): void {
     const place = this.#sorted.findIndex((batch) => batch.id === id)
     if (place >= 0) this.#sorted.splice(place, 1)

@@ -5,75 +5,84 @@
  * 2. Every batch that a message mentions is queued (R2), and whoever hears of the current slot takes part in it (R6).
  * 3. What was said is repeated until the slot is over (R4); afterwards the decision answers for it (R5).
  *
- * The rules R1 to R14 are in docs/decisions/008-rabia-rules.md.
+ * The rules R1 to R17 are in docs/decisions/008-rabia-rules.md.
  */
-import { assert } from '../../base/assert.ts'
 import type { NodeId } from '../../base/ids.ts'
-import { Agreement, type AgreementEffect } from './agreement.ts'
-import type { Phase, SlotNumber } from './ballot.ts'
+import type { SlotNumber } from './ballot.ts'
 import type { Batch, Request } from './batch.ts'
-import { type Coin, commonCoin } from './coin.ts'
-import type { Effect, Input, Outcome } from './effect.ts'
+import { commonCoin } from './coin.ts'
+import type { Effect, Input } from './effect.ts'
+import { Franchise } from './franchise.ts'
 import { Intake } from './intake.ts'
-import { Journal } from './journal.ts'
-import { Ledger } from './ledger.ts'
-import type { Ballots, Decided, Message } from './message.ts'
+import { Ledger, type Settled } from './ledger.ts'
+import type { Ballots, Decided, Message, Witness } from './message.ts'
 import { LIMITS, type RabiaOptions, type RabiaStatus } from './options.ts'
+import { Outbox } from './outbox.ts'
 import { Pace } from './pace.ts'
-import { BatchQueue } from './queue.ts'
+import { Peers } from './peers.ts'
 import { Reader } from './reader.ts'
-import type { LogRecord } from './record.ts'
+import type { Position } from './recall.ts'
+import { Sequencer } from './sequencer.ts'
+import type { Snapshot } from './snapshot.ts'
+import { Transfer } from './transfer.ts'
 
 /** A node's replica of the log. Sans-IO: synchronous, no clock, no randomness; equal inputs give equal effects. */
 export class Rabia {
-  readonly #self: NodeId
-  readonly #coin: Coin
+  readonly #options: RabiaOptions
+  readonly #out = new Outbox()
+  readonly #pace = new Pace()
+  readonly #peers = new Peers()
   readonly #ledger: Ledger
   readonly #intake: Intake
   readonly #reader: Reader
-  readonly #journal = new Journal()
-  readonly #pace = new Pace()
-  readonly #queue = new BatchQueue()
-  #agreement: Agreement
-  #peers: readonly NodeId[]
-  #effects: Effect[] = []
-
-  /** The token of the current slot's ballot that is on its way to the disk. */
-  #ballotToken: number | undefined
-  /** Ballots of the next slot, from members that are already there. */
+  readonly #franchise: Franchise
+  readonly #sequencer: Sequencer
+  readonly #transfer: Transfer
+  /** Ballots of the next slot, from members that are already there; of this one, while there is no recall. */
   #early: { readonly from: NodeId; readonly message: Ballots }[] = []
-  /** The last phase of the slot before in which this node has voted. */
-  #votedPhase: Phase = 0
-  #forfeitsInRow = 0
 
   constructor(options: RabiaOptions) {
+    const { self, cluster, boot, machine } = options
     const limits = { ...LIMITS, ...options.limits }
-    this.#self = options.self
-    this.#coin = commonCoin(options.cluster)
-    this.#ledger = new Ledger(options.machine, limits)
-    this.#intake = new Intake({ origin: options.self, boot: options.boot, limits })
-    this.#reader = new Reader(options.boot)
-    this.#agreement = this.#nextAgreement()
-    this.#peers = this.#otherMembers()
+    this.#options = options
+    this.#ledger = new Ledger(machine, limits)
+    this.#intake = new Intake({ origin: self, boot, out: this.#out, limits })
+    this.#reader = new Reader(boot, this.#out)
+    this.#franchise = new Franchise(options, this.#ledger, this.#out)
+    this.#transfer = new Transfer(this.#ledger, limits, this.#out)
+    this.#sequencer = new Sequencer({
+      self,
+      coin: commonCoin(cluster),
+      ledger: this.#ledger,
+      out: this.#out,
+      host: {
+        mayVote: () => this.#franchise.mayVote,
+        speaks: () => this.#franchise.speak(),
+        applied: (batch, settled) => this.#applied(batch, settled),
+        entered: () => this.#enter(),
+      },
+    })
   }
 
   /** Takes one input and returns what is to be done for it, in order. */
   step(input: Input): readonly Effect[] {
     this.#take(input)
-    const effects = this.#effects
-    this.#effects = []
-    return effects
+    return this.#out.drain()
   }
 
-  /** What an operator and the checkers look at. */
+  /** What an operator and the checkers look at. Costs the same however much there is. */
   status(): RabiaStatus {
     const { slot, electorate, digest, sessions, history } = this.#ledger
     return {
       slot,
-      phase: this.#agreement.phase,
+      phase: this.#sequencer.phase,
       epoch: electorate.epoch,
       digest,
-      queued: this.#queue.size,
+      isVoter: this.#franchise.isVoter,
+      isRecalled: this.#franchise.isRecalled,
+      snapshot: this.#transfer.slot,
+      applied: this.#peers.applied,
+      queued: this.#sequencer.queue.size,
       waiting: this.#intake.waiting,
       reads: this.#reader.size,
       sessions: sessions.size,
@@ -83,11 +92,18 @@ export class Rabia {
 
   #take(input: Input): void {
     switch (input.kind) {
+      case 'restore':
+        this.#transfer.hold(input.snapshot)
+        this.#jump(input.snapshot)
+        break
       case 'replay':
-        this.#replay(input.record)
+        // The log may not be trimmed yet.
+        if (input.record.slot > (this.#transfer.slot ?? 0)) this.#sequencer.replay(input.record)
         break
       case 'start':
-        this.#start()
+        this.#sequencer.start()
+        this.#franchise.start(this.#position())
+        this.#repeatTo(this.#out.peers)
         break
       case 'tick':
         this.#tick()
@@ -106,69 +122,71 @@ export class Rabia {
         this.#read()
         break
       case 'persisted':
-        this.#persisted(input.token)
+        this.#sequencer.persisted(input.token)
         break
       case 'no-space':
-        this.#journal.refuse(input.token)
+        this.#sequencer.journal.refuse(input.token)
+        break
+      case 'saved':
+        this.#saved(input.slot)
+        break
+      case 'not-saved':
+        this.#transfer.refused(input.slot)
         break
     }
-  }
-
-  #replay(record: LogRecord): void {
-    if (this.#ledger.stalled !== undefined) return
-    assert(record.slot === this.#ledger.slot, 'the log holds one slot after the other')
-    if (record.kind === 'ballot') {
-      this.#agreement.replay(record.ballot, record.batch)
-      return
-    }
-    const body = record.body ?? this.#agreement.body(record.batch)
-    assert(body?.id === record.batch, 'the log holds the body of every decision')
-    this.#apply(body)
-  }
-
-  #start(): void {
-    for (const body of this.#agreement.bodies) this.#queue.add(body)
-    this.#perform(this.#agreement.resume())
-    this.#repeatTo(this.#peers)
   }
 
   #tick(): void {
-    this.#effects.push(...this.#journal.flush())
-    const isBusy = this.#agreement.isJoined || this.#intake.waiting > 0 || this.#reader.size > 0
-    const action = this.#pace.tick(this.#ledger.slot, isBusy)
-    if (action === 'repeat') this.#repeatTo(this.#peers)
-    else this.#queryMarks(this.#peers)
-    if (action === 'ask') this.#ask(this.#pace.turn(this.#peers))
+    const { peers } = this.#out
+    // Whatever is ahead, requests have gathered long enough.
+    this.#seal()
+    this.#out.push(...this.#sequencer.journal.flush())
+    this.#transfer.tick(this.#agreed())
+    this.#transfer.compact()
+    const action = this.#pace.tick(this.#ledger.slot, this.#isBusy())
+    if (action === 'repeat') this.#repeatTo(peers)
+    else this.#reader.ask(peers)
+    // Nobody tells a node without a vote what is decided.
+    if (action === 'ask' || !this.#franchise.isVoter) this.#ask(this.#pace.turn(peers))
+  }
+
+  #isBusy(): boolean {
+    if (this.#sequencer.isJoined || this.#intake.waiting > 0 || this.#reader.size > 0) return true
+    return this.#franchise.isWaiting
   }
 
   /** Everything that `peers` may have missed (R4), and the question what this node has missed. */
   #repeatTo(peers: readonly NodeId[]): void {
-    const ballots = this.#agreement.repetition()
-    if (ballots) this.#send(peers, ballots)
+    const ballots = this.#sequencer.repetition()
+    if (ballots) this.#out.send(peers, ballots)
     for (const batch of this.#intake.open) {
-      this.#queue.add(batch)
-      this.#send(peers, { kind: 'forward', batch })
+      this.#sequencer.queue.add(batch)
+      this.#out.send(peers, { kind: 'forward', batch })
     }
     this.#ask(peers)
-    this.#queryMarks(peers)
-    this.#propose()
+    this.#franchise.ask(peers)
+    this.#reader.ask(peers)
+    this.#sequencer.propose()
   }
 
   /** Asks for everything from the current slot on. */
   #ask(peers: readonly NodeId[]): void {
-    this.#send(peers, { kind: 'fetch', slot: this.#ledger.slot })
+    if (this.#transfer.isUnderWay) return
+    this.#out.send(peers, { kind: 'fetch', slot: this.#ledger.slot })
   }
 
   #request(request: Request): void {
     const known = this.#ledger.sessions.known(request)
     const reason = known ? undefined : this.#refusal(request)
-    if (known) this.#reply(request, known)
-    else if (reason !== undefined) this.#reply(request, { kind: 'busy', reason })
-    else if (this.#intake.open.length === 0) this.#seal()
+    if (known) this.#intake.reply(request, known)
+    else if (reason !== undefined) this.#intake.reply(request, { kind: 'busy', reason })
+    // While another batch is ahead of it an own one would gain nothing by being sealed early, and be small.
+    else if (this.#sequencer.queue.size === 0) this.#seal()
   }
 
   #refusal(request: Request): string | undefined {
-    if (this.#journal.isFull) return 'the disk is full'
+    if (this.#sequencer.journal.isFull) return 'the disk is full'
+    if (this.#ledger.slot === 0) return 'this node has not joined its cluster yet'
     return this.#ledger.stalled ?? this.#intake.accept(request)
   }
 
@@ -176,9 +194,9 @@ export class Rabia {
   #seal(): void {
     const batch = this.#intake.seal(this.#ledger.slot)
     if (!batch) return
-    this.#queue.add(batch)
-    this.#send(this.#peers, { kind: 'forward', batch })
-    this.#propose()
+    this.#sequencer.queue.add(batch)
+    this.#out.broadcast({ kind: 'forward', batch })
+    this.#sequencer.propose()
   }
 
   /** Answers the reads whose round is over and begins the next round. */
@@ -186,23 +204,13 @@ export class Rabia {
     const { electorate } = this.#ledger
     for (;;) {
       const reads = this.#reader.finish(this.#ledger.slot - 1, electorate)
-      for (const id of reads) this.#effects.push({ kind: 'readable', id })
+      for (const id of reads) this.#out.push({ kind: 'readable', id })
+      if (this.#franchise.isWaiting) return
       const round = this.#reader.begin(electorate)
       if (round === undefined) return
-      this.#reader.answer(this.#self, round, this.#mark())
-      this.#queryMarks(this.#peers)
+      this.#reader.answer(this.#options.self, round, this.#sequencer.mark)
+      this.#reader.ask(this.#out.peers)
     }
-  }
-
-  #queryMarks(peers: readonly NodeId[]): void {
-    const round = this.#reader.asking
-    if (round !== undefined) this.#send(peers, { kind: 'mark-query', round })
-  }
-
-  /** The highest slot in which this node has a durable ballot, or whose decision it has. */
-  #mark(): SlotNumber {
-    const { slot, history } = this.#ledger
-    return this.#agreement.ballots.length > 0 ? slot : history.end - 1
   }
 
   #receive(from: NodeId, message: Message): void {
@@ -211,184 +219,141 @@ export class Rabia {
         this.#receiveBallots(from, message)
         break
       case 'forward':
-        this.#learn(message.batch)
-        this.#propose()
+        this.#sequencer.learn(message.batch)
+        this.#sequencer.propose()
         break
       case 'fetch':
-        this.#receiveFetch(from, message.slot)
+        this.#peers.hasApplied(from, message.slot - 1)
+        this.#transfer.answer(from, message.slot)
+        this.#hearOf(from, message.slot)
         break
       case 'decided':
+        this.#peers.hasReached(from, message.end - 1)
         this.#receiveDecided(from, message)
         break
-      case 'trimmed':
-        if (message.floor > this.#ledger.slot) {
-          this.#effects.push({ kind: 'behind', floor: message.floor })
-        }
+      case 'offer':
+        this.#peers.hasReached(from, message.slot)
+        this.#transfer.consider(from, message)
+        break
+      case 'snapshot-fetch':
+        this.#transfer.lend(from, message)
+        break
+      case 'snapshot-chunk':
+        this.#transfer.add(message)
         break
       case 'mark-query':
-        this.#send([from], { kind: 'mark', round: message.round, slot: this.#mark() })
+        if (!this.#franchise.mayVote) break
+        this.#out.send([from], { kind: 'mark', round: message.round, slot: this.#sequencer.mark })
         break
       case 'mark':
+        this.#peers.hasReached(from, message.slot - 1)
         this.#hearOf(from, message.slot)
         this.#reader.answer(from, message.round, message.slot)
         this.#read()
+        break
+      case 'recall':
+        this.#out.send([from], this.#peers.witness(from, message.boot))
+        break
+      case 'witness':
+        this.#receiveWitness(from, message)
         break
     }
   }
 
   #receiveBallots(from: NodeId, message: Ballots): void {
-    if (message.batch) this.#learn(message.batch)
-    const { slot, history } = this.#ledger
+    const { slot, history, electorate } = this.#ledger
+    // Epochs only grow: nobody has said that in this slot or a later one.
+    if (message.slot >= slot && message.epoch < electorate.epoch) return
+    this.#peers.hear(from, message)
+    this.#peers.hasReached(from, message.slot - 1)
+    if (message.batch) this.#sequencer.learn(message.batch)
     if (message.slot < history.end) {
-      if (this.#needsHelp(message)) this.#send([from], history.answer(message.slot))
-    } else if (message.slot === slot) {
-      this.#join()
-      this.#perform(this.#agreement.hear(from, message))
+      if (this.#sequencer.needsHelp(message)) this.#transfer.answer(from, message.slot)
+      this.#sequencer.propose()
+    } else if (message.slot === slot && this.#franchise.mayVote) {
+      this.#sequencer.hear(from, message)
     } else {
-      const isNext = message.slot === slot + 1
-      if (isNext && this.#early.length < EARLY_MAX) this.#early.push({ from, message })
+      const isSoon = this.#franchise.isVoter && message.slot <= slot + 1
+      if (isSoon && this.#early.length < EARLY_MAX) this.#early.push({ from, message })
       this.#hearOf(from, message.slot)
     }
   }
 
-  /** A member of the slot before that has not passed this node's last vote there was sent all it needs, once. */
-  #needsHelp(message: Ballots): boolean {
-    if (message.repeats || message.slot < this.#ledger.slot - 1) return true
-    return message.ballots.some((ballot) => ballot.phase > this.#votedPhase)
-  }
-
-  #receiveFetch(from: NodeId, first: SlotNumber): void {
-    const { history } = this.#ledger
-    if (first < history.end) this.#send([from], history.answer(first))
-    this.#hearOf(from, first)
-  }
-
   #receiveDecided(from: NodeId, message: Decided): void {
-    if (this.#journal.isFull || this.#journal.backlog > BACKLOG_MAX) return
-    const before = this.#ledger.slot
-    for (const [i, batch] of message.decisions.entries()) {
-      // The end of the slots is the end of what was applied, and nothing is applied out of order.
-      if (message.first + i !== this.#ledger.history.end) continue
-      assert(this.#agreement.agreesWith(batch?.id), 'a member decided otherwise')
-      this.#commit(batch ?? undefined)
-    }
+    const isNews = this.#sequencer.adopt(message)
     this.#pace.reached(message.end)
-    if (this.#ledger.slot === before) return
+    if (!isNews) return
     if (this.#ledger.slot < message.end) this.#ask([from])
     this.#enter()
+  }
+
+  #receiveWitness(from: NodeId, witness: Witness): void {
+    this.#franchise.hear(from, witness, this.#position())
+    if (!this.#franchise.mayVote) return
+    this.#sequencer.propose()
+    this.#read()
+    this.#hearEarly()
+  }
+
+  #position(): Position {
+    return { slot: this.#ledger.slot, own: this.#sequencer.ballots }
   }
 
   #hearOf(from: NodeId, slot: SlotNumber): void {
     if (this.#pace.hearOf(slot, this.#ledger.slot)) this.#ask([from])
   }
 
-  #learn(batch: Batch): void {
-    if (!this.#ledger.history.has(batch.id)) this.#queue.add(batch)
-  }
-
-  #propose(): void {
-    if (this.#queue.head) this.#join()
-  }
-
-  #join(): void {
-    if (this.#agreement.isJoined || this.#ledger.stalled !== undefined) return
-    this.#perform(this.#agreement.join(this.#queue.head))
-  }
-
-  #perform(effects: readonly AgreementEffect[]): void {
-    for (const effect of effects) {
-      switch (effect.kind) {
-        case 'persist': {
-          this.#journal.add(effect.record)
-          const persist = this.#journal.write()
-          this.#ballotToken = persist.token
-          this.#effects.push(persist)
-          break
-        }
-        case 'send':
-          this.#send(this.#peers, effect.message)
-          break
-        case 'decided':
-          this.#commit(effect.body)
-          this.#enter()
-          break
-        case 'violation':
-          this.#effects.push({ ...effect, reason: 'two ballots in one round' })
-          break
-      }
+  #applied(batch: Batch | undefined, settled: readonly Settled[]): void {
+    if (batch) this.#intake.close(batch.id)
+    for (const { request, outcome } of settled) {
+      this.#intake.settle(request, outcome)
     }
-  }
-
-  #persisted(token: number): void {
-    this.#journal.confirm(token)
-    if (this.#ballotToken === undefined || this.#ballotToken > token) return
-    this.#ballotToken = undefined
-    this.#perform(this.#agreement.persisted())
-  }
-
-  #commit(batch: Batch | undefined): void {
-    const { number, ballots } = this.#agreement
-    const body = batch?.id === ballots[0]?.batch ? undefined : batch
-    this.#journal.add({ kind: 'decision', slot: number, batch: batch?.id, body })
-    this.#apply(batch)
-  }
-
-  #apply(batch: Batch | undefined): void {
-    const { slot } = this.#ledger
-    for (const { request, outcome } of this.#ledger.commit(batch)) {
-      if (this.#intake.settle(request)) this.#reply(request, outcome)
-    }
-    const { stalled, digest } = this.#ledger
-    if (stalled !== undefined) this.#effects.push({ kind: 'stalled', slot, reason: stalled })
-    else this.#effects.push({ kind: 'applied', slot, batch: batch?.id, digest })
-    if (batch) {
-      this.#queue.remove(batch.id)
-      this.#intake.close(batch.id)
-    }
-    this.#forfeitsInRow = batch ? 0 : this.#forfeitsInRow + 1
-    this.#votedPhase = this.#agreement.votedPhase
-    this.#ballotToken = undefined
-    if (this.#agreement.electorate !== this.#ledger.electorate) this.#peers = this.#otherMembers()
-    this.#agreement = this.#nextAgreement()
+    this.#transfer.count(batch)
+    this.#franchise.update()
   }
 
   /** Begins the slot after the last applied one. */
   #enter(): void {
+    this.#transfer.compact()
     this.#read()
     this.#seal()
-    const { head } = this.#queue
-    if (head && this.#forfeitsInRow >= FORFEITS_BEFORE_FORWARD) {
-      this.#send(this.#peers, { kind: 'forward', batch: head })
-    }
-    this.#propose()
+    this.#sequencer.enter()
+    this.#hearEarly()
+  }
+
+  #hearEarly(): void {
     const early = this.#early
     this.#early = []
     for (const { from, message } of early) this.#receiveBallots(from, message)
   }
 
-  #nextAgreement(): Agreement {
-    const { slot, electorate } = this.#ledger
-    return new Agreement({ self: this.#self, coin: this.#coin, number: slot, electorate })
+  /** The disk has a snapshot: of this state, or of a later one, where this node goes on. */
+  #saved(slot: SlotNumber): void {
+    const snapshot = this.#transfer.saved(slot)
+    if (snapshot) {
+      this.#jump(snapshot)
+      this.#intake.settleKnown(this.#ledger.sessions)
+      for (const batch of this.#intake.open) this.#sequencer.queue.add(batch)
+      this.#ask(this.#pace.turn(this.#out.peers))
+      this.#enter()
+    }
+    this.#transfer.trim(this.#agreed())
   }
 
-  #otherMembers(): readonly NodeId[] {
-    return this.#ledger.electorate.members.filter((member) => member !== this.#self)
+  #jump(snapshot: Snapshot): void {
+    this.#ledger.restore(snapshot)
+    this.#sequencer.reset()
+    this.#early = []
+    this.#franchise.update()
+    this.#out.push({ kind: 'restored', slot: snapshot.slot, digest: snapshot.digest })
   }
 
-  #reply(request: Request, outcome: Outcome): void {
-    this.#effects.push({ kind: 'reply', client: request.client, seq: request.seq, outcome })
-  }
-
-  #send(to: readonly NodeId[], message: Message): void {
-    if (to.length > 0) this.#effects.push({ kind: 'send', to, message })
+  /** The last slot that n − f members are known to have applied. */
+  #agreed(): SlotNumber {
+    const { electorate, slot } = this.#ledger
+    return this.#peers.appliedByQuorum(electorate, this.#options.self, slot - 1)
   }
 }
 
-/** Ballots of the next slot from up to five members; what is dropped comes again. */
+/** Ballots of a slot from up to five members; what is dropped comes again. */
 const EARLY_MAX = 64
-
-/** A node whose disk does not keep up stops learning decisions: they would only pile up in memory. */
-const BACKLOG_MAX = 1_024
-
-/** After so many forfeited slots in a row the queues must differ: say again what is at the head of this one (R11). */
-const FORFEITS_BEFORE_FORWARD = 3

@@ -2,6 +2,7 @@ import { assert } from '../../base/assert.ts'
 import type { NodeId } from '../../base/ids.ts'
 import type { SlotNumber } from './ballot.ts'
 import { type Electorate, quorum } from './electorate.ts'
+import type { Outbox } from './outbox.ts'
 
 /**
  * Linearizable reads without writing to the log (R14). A round asks all members for the highest slot they take part in;
@@ -10,13 +11,15 @@ import { type Electorate, quorum } from './electorate.ts'
  */
 export class Reader {
   readonly #boot: string
+  readonly #out: Outbox
   #queued: number[] = []
   #round: Round | undefined
   #rounds = 0
 
   /** `boot` tells answers to this life of the node from answers to an earlier one, which are out of date. */
-  constructor(boot: string) {
+  constructor(boot: string, out: Outbox) {
     this.#boot = boot
+    this.#out = out
   }
 
   /** Reads that wait. */
@@ -24,9 +27,12 @@ export class Reader {
     return this.#queued.length + (this.#round?.reads.length ?? 0)
   }
 
-  /** The round to ask everybody about, now or again. */
-  get asking(): string | undefined {
-    return this.#round?.target === undefined ? this.#round?.name : undefined
+  /** Asks `peers` for their marks, now or again, as long as some are missing. */
+  ask(peers: readonly NodeId[]): void {
+    const round = this.#round
+    if (round && round.target === undefined) {
+      this.#out.send(peers, { kind: 'mark-query', round: round.name })
+    }
   }
 
   add(id: number): void {

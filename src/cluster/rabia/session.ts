@@ -49,6 +49,22 @@ export class Sessions {
     return applied
   }
 
+  /** What `restore` takes back: the same on all nodes that executed the same. */
+  snapshot(): SessionTable {
+    const sessions = [...this.#byClient].map(
+      ([client, { seq, result, slot }]) => [client, seq, result, slot] as const,
+    )
+    return { floor: this.#floor, sessions }
+  }
+
+  restore({ floor, sessions }: SessionTable): void {
+    this.#floor = floor
+    this.#byClient.clear()
+    for (const [client, seq, result, slot] of sessions) {
+      this.#byClient.set(client, { seq, result, slot })
+    }
+  }
+
   #forgetOldest(): void {
     for (const [client, session] of this.#byClient) {
       this.#byClient.delete(client)
@@ -56,6 +72,17 @@ export class Sessions {
       return
     }
   }
+}
+
+/** All sessions, the least recently used first: `[client, seq, result, slot]`. */
+export type SessionTable = {
+  readonly floor: SlotNumber
+  readonly sessions: readonly (readonly [
+    client: string,
+    seq: number,
+    result: string,
+    slot: SlotNumber,
+  ])[]
 }
 
 type Session = { readonly seq: number; readonly result: string; readonly slot: SlotNumber }

@@ -11,7 +11,7 @@
  */
 import { assert } from '../../base/assert.ts'
 import type { NodeId } from '../../base/ids.ts'
-import type { Ballot, Phase, SlotNumber } from './ballot.ts'
+import { type Ballot, type Phase, roundOf, type SlotNumber, sameBallot } from './ballot.ts'
 import type { BatchId } from './batch.ts'
 import type { Coin } from './coin.ts'
 import { type Electorate, majority, quorum, tolerated } from './electorate.ts'
@@ -201,11 +201,6 @@ export function emptySlot(own: readonly Ballot[] = []): SlotState {
  */
 const ROUNDS_AHEAD_MAX = 32
 
-function roundOf(ballot: Ballot): number {
-  if (ballot.stage === 'proposal') return 0
-  return ballot.stage === 'state' ? 2 * ballot.phase - 1 : 2 * ballot.phase
-}
-
 function proposal(batch: BatchId | undefined): Ballot {
   return { stage: 'proposal', phase: 0, value: batch === undefined ? 0 : 1, batch }
 }
@@ -230,8 +225,4 @@ function soleBatch(ballots: readonly Ballot[]): BatchId | undefined {
     sole ??= batch
   }
   return sole
-}
-
-function sameBallot(a: Ballot, b: Ballot): boolean {
-  return a.value === b.value && a.batch === b.batch
 }

@@ -3,6 +3,7 @@ import { ControlMachine } from '../../../src/cluster/control/machine.ts'
 import { ReplicatedControlStore } from '../../../src/cluster/control/replicated.ts'
 import { type Effect, type Input, type LogRecord, Rabia } from '../../../src/cluster/rabia/index.ts'
 import type { CrashHarness } from '../../conformance/harness.ts'
+import { rosterOf } from './roster.ts'
 
 /** The control store of the first of `size` nodes that run in this process, with logs in memory. */
 export function hostReplicated(size: number): CrashHarness<ReplicatedControlStore> {
@@ -33,7 +34,7 @@ class Host implements CrashHarness<ReplicatedControlStore> {
     const boot = `life ${++Host.#lives}`
     for (const disk of disks) {
       const { name: node, log } = disk
-      const machine = new ControlMachine(disks.map(({ name }) => name))
+      const machine = new ControlMachine(rosterOf(disks.map(({ name }) => name)))
       const rabia = new Rabia({ self: node, cluster: 'test', boot, machine })
       const input = (it: Input): void => this.#schedule(node, it)
       const store = new ReplicatedControlStore({ node, boot, machine, input })
@@ -81,12 +82,23 @@ class Host implements CrashHarness<ReplicatedControlStore> {
     })
   }
 
+  /** Nothing happens any more: if somebody waits, something has to be said again. */
+  #passTime(): void {
+    const isWaiting = [...this.#replicas.values()].some(({ rabia }) => {
+      const { waiting, reads } = rabia.status()
+      return waiting + reads > 0
+    })
+    if (!isWaiting) return
+    for (const node of this.#replicas.keys()) this.#schedule(node, { kind: 'tick' })
+  }
+
   async #run(): Promise<void> {
     this.#isRunning = true
     for (let event = this.#events.shift(); event; event = this.#events.shift()) {
       await Promise.resolve()
       if (this.#isOver) break
       event()
+      if (this.#events.length === 0) this.#passTime()
     }
     this.#isRunning = false
   }

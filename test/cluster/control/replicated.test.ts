@@ -5,6 +5,7 @@ import { ReplicatedControlStore } from '../../../src/cluster/control/replicated.
 import type { Input } from '../../../src/cluster/rabia/index.ts'
 import { describeControlCrashes, describeControlStore } from '../../conformance/control.ts'
 import { hostReplicated } from './replicated-host.ts'
+import { rosterOf } from './roster.ts'
 
 for (const size of [1, 3]) {
   const name = `the replicated control state of ${size} node${size > 1 ? 's' : ''}`
@@ -53,7 +54,7 @@ function lonely() {
   const store = new ReplicatedControlStore({
     node: a,
     boot: '1',
-    machine: new ControlMachine([a]),
+    machine: new ControlMachine(rosterOf([a])),
     input: (input) => inputs.push(input),
   })
   return { store, inputs }

@@ -4,11 +4,13 @@ import {
   type Effect,
   type Electorate,
   electorate,
+  genesis,
   type Input,
   type LogRecord,
   type Message,
   Rabia,
   type RabiaLimits,
+  type Snapshot,
   type StateMachine,
 } from '../../../src/cluster/rabia/index.ts'
 
@@ -26,7 +28,7 @@ export const [a, b, c, d, e] = ['a', 'b', 'c', 'd', 'e'] as NodeId[] as [
  * every other command answers with its place in the list.
  */
 export class ListMachine implements StateMachine {
-  readonly applied: string[] = []
+  applied: string[] = []
   /** It does know `?`. */
   isNewer = false
   #electorate: Electorate
@@ -48,6 +50,16 @@ export class ListMachine implements StateMachine {
   electorate(): Electorate {
     return this.#electorate
   }
+
+  snapshot(): string {
+    return JSON.stringify({ applied: this.applied, electorate: this.#electorate })
+  }
+
+  restore(snapshot: string): void {
+    const { applied, electorate } = JSON.parse(snapshot)
+    this.applied = applied
+    this.#electorate = electorate
+  }
 }
 
 type Packet = { readonly from: NodeId; readonly to: NodeId; readonly message: Message }
@@ -57,6 +69,11 @@ type Host = {
   machine: ListMachine
   boots: number
   durable: LogRecord[]
+  /** All that has ever been in its log. */
+  written: LogRecord[]
+  /** The snapshot on its disk, and the one on its way there. */
+  snapshot: Snapshot | undefined
+  saving: Snapshot | undefined
   /** Persists not yet confirmed, in order. */
   unsynced: Extract<Effect, { kind: 'persist' }>[]
   isUp: boolean
@@ -69,14 +86,21 @@ export class Cluster {
   readonly #hosts = new Map<NodeId, Host>()
   readonly #roster: readonly NodeId[]
   readonly #limits: Partial<RabiaLimits>
+  readonly #joiners: readonly NodeId[]
   /** Packets for which this is false are lost. */
   link: (packet: Packet) => boolean = () => true
 
   constructor(
     roster: readonly NodeId[],
-    options: { limits?: Partial<RabiaLimits>; nodes?: readonly NodeId[] } = {},
+    options: {
+      limits?: Partial<RabiaLimits>
+      nodes?: readonly NodeId[]
+      /** Those of the nodes that begin with nothing, not even the genesis. */
+      joiners?: readonly NodeId[]
+    } = {},
   ) {
     this.#roster = roster
+    this.#joiners = options.joiners ?? []
     this.#limits = options.limits ?? {}
     for (const node of options.nodes ?? roster) {
       this.#hosts.set(node, {
@@ -84,6 +108,9 @@ export class Cluster {
         machine: undefined as never,
         boots: 0,
         durable: [],
+        written: [],
+        snapshot: undefined,
+        saving: undefined,
         unsynced: [],
         isUp: false,
       })
@@ -103,14 +130,17 @@ export class Cluster {
     const host = this.host(node)
     host.boots++
     host.isUp = true
-    host.machine = new ListMachine(this.#roster)
+    host.machine = new ListMachine([])
     host.rabia = new Rabia({
       self: node,
       cluster: 'test',
       boot: `boot${host.boots}`,
       machine: host.machine,
       limits: this.#limits,
+      contacts: this.#roster,
     })
+    if (!this.#joiners.includes(node)) host.snapshot ??= genesis(new ListMachine(this.#roster))
+    if (host.snapshot) this.input(node, { kind: 'restore', snapshot: host.snapshot })
     for (const record of host.durable) this.input(node, { kind: 'replay', record })
     this.input(node, { kind: 'start' })
   }
@@ -118,8 +148,9 @@ export class Cluster {
   /** Stops the node; of what was not synced, the first `kept` writes survive. */
   crash(node: NodeId, kept = 0): void {
     const host = this.host(node)
-    for (const persist of host.unsynced.slice(0, kept)) host.durable.push(...persist.records)
+    for (const persist of host.unsynced.slice(0, kept)) this.#write(host, persist.records)
     host.unsynced = []
+    host.saving = undefined
     host.isUp = false
   }
 
@@ -134,6 +165,10 @@ export class Cluster {
     for (const effect of effects) {
       this.effects.push({ node, effect })
       if (effect.kind === 'persist') host.unsynced.push(effect)
+      if (effect.kind === 'save') host.saving = effect.snapshot
+      if (effect.kind === 'trim') {
+        host.durable = host.durable.filter(({ slot }) => slot >= effect.below)
+      }
       if (effect.kind === 'send') {
         for (const to of effect.to) this.packets.push({ from: node, to, message: effect.message })
       }
@@ -154,8 +189,18 @@ export class Cluster {
     const host = this.host(node)
     const persist = host.unsynced.shift()
     if (!persist) return false
-    host.durable.push(...persist.records)
+    this.#write(host, persist.records)
     this.input(node, { kind: 'persisted', token: persist.token })
+    return true
+  }
+
+  /** The snapshot under way is the durable one; unless `isTold`, the node stops before it hears of that. */
+  save(node: NodeId, isTold = true): boolean {
+    const host = this.host(node)
+    if (!host.saving) return false
+    host.snapshot = host.saving
+    host.saving = undefined
+    if (isTold) this.input(node, { kind: 'saved', slot: host.snapshot.slot })
     return true
   }
 
@@ -172,7 +217,9 @@ export class Cluster {
       if (i > SETTLE_STEPS_MAX) throw new Error(`a storm: ${JSON.stringify(this.packets[0])}`)
       let busy = false
       for (const node of this.nodes) {
-        if (this.host(node).isUp && this.sync(node)) busy = true
+        if (!this.host(node).isUp) continue
+        if (this.sync(node)) busy = true
+        if (this.save(node)) busy = true
       }
       if (this.packets.length > 0) {
         busy = true
@@ -200,6 +247,11 @@ export class Cluster {
       this.tick()
     }
     throw new Error(`no agreement after ${ticksMax} ticks`)
+  }
+
+  #write(host: Host, records: readonly LogRecord[]): void {
+    host.durable.push(...records)
+    host.written.push(...records)
   }
 
   applied(node: NodeId): readonly string[] {

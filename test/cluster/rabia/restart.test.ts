@@ -140,6 +140,8 @@ test('a restarted member that decides a batch it does not know waits for its bod
     cluster.host(a).durable.push({ kind: 'ballot', epoch: 1, slot: 1, ballot, batch: undefined })
   }
   cluster.start(a)
+  const witness = { kind: 'witness', boot: 'boot2', slot: 0, ballot: undefined } as const
+  cluster.input(a, { kind: 'message', from: b, message: witness })
   const hear = (ballots: readonly Ballot[], body?: Batch): void => {
     const about = { kind: 'ballots', epoch: 1, slot: 1, repeats: body !== undefined } as const
     cluster.input(a, { kind: 'message', from: b, message: { ...about, ballots, batch: body } })

@@ -1,10 +1,10 @@
 /**
  * A cluster under a random schedule of requests, retries, crashes and restarts, late and lost and repeated messages, slow
- * disks and, if asked for, changes of its members. Checked after every event; at the end everything runs again and
+ * disks, snapshots and, if asked for, changes of its members. Checked after every event; at the end everything runs again and
  * all nodes must come to the same state.
  */
 import type { NodeId } from '../../../src/base/ids.ts'
-import type { Effect } from '../../../src/cluster/rabia/index.ts'
+import type { Effect, RabiaLimits } from '../../../src/cluster/rabia/index.ts'
 import { Cluster } from './fixture.ts'
 import { random } from './random.ts'
 
@@ -14,6 +14,9 @@ export type Soak = {
   readonly events: number
   /** Nodes that may become members. */
   readonly candidates?: readonly NodeId[]
+  /** Those of them that begin with nothing. */
+  readonly joiners?: readonly NodeId[]
+  readonly limits?: Partial<RabiaLimits>
 }
 
 /** Throws at the first property that does not hold. Returns how many slots there were. */
@@ -29,17 +32,19 @@ class Soaking {
   readonly #canChange: boolean
   #members: readonly NodeId[]
   #clients = 0
+  /** Snapshots restored, at a start or later. */
+  jumps = 0
   readonly #slots = new Map<number, string>()
   readonly #said = new Map<string, string>()
   readonly #answered = new Set<string>()
 
-  constructor({ members, seed, events, candidates = [] }: Soak) {
+  constructor({ members, seed, events, candidates = [], joiners = [], limits = {} }: Soak) {
     this.#nodes = [...members, ...candidates]
     this.#members = members
     this.#canChange = candidates.length > 0
     this.#events = events
     this.#next = random(seed * 31 + this.#nodes.length)
-    this.#cluster = new Cluster(members, { nodes: this.#nodes })
+    this.#cluster = new Cluster(members, { nodes: this.#nodes, joiners, limits })
   }
 
   run(): number {
@@ -61,7 +66,9 @@ class Soaking {
     const chance = this.#next()
     if (chance < 0.01) {
       if (!isUp) cluster.start(node)
-      else if (this.#next() < 0.2) cluster.crash(node, Math.floor(this.#next() * 3))
+      else if (this.#next() < 0.2) this.#crash(node)
+    } else if (chance < 0.02) {
+      if (isUp) cluster.save(node)
     } else if (chance < 0.05) {
       if (isUp) this.#request(node)
     } else if (chance < 0.1) {
@@ -74,6 +81,12 @@ class Soaking {
       else if (chance < 0.5) cluster.packets.splice(index, 1)
       else cluster.deliver(index)
     }
+  }
+
+  /** A write, and a snapshot, may be on the disk without the node ever hearing of it. */
+  #crash(node: NodeId): void {
+    if (this.#next() < 0.5) this.#cluster.save(node, false)
+    this.#cluster.crash(node, Math.floor(this.#next() * 3))
   }
 
   /** A new client, an earlier one again through any node, or another electorate. */
@@ -100,6 +113,8 @@ class Soaking {
   #check(): void {
     for (const { node, effect } of this.#cluster.effects.splice(0)) {
       if (effect.kind === 'violation') throw new Error('a member is seen to say two things')
+      if (effect.kind === 'fatal') throw new Error(`${node} is told that it has lost ballots`)
+      if (effect.kind === 'restored') this.#checkRestored(effect)
       if (effect.kind === 'send') this.#checkSend(node, effect)
       if (effect.kind === 'reply' && effect.outcome.kind === 'applied')
         this.#answered.add(effect.client)
@@ -117,16 +132,24 @@ class Soaking {
     }
   }
 
+  #checkRestored({ slot, digest }: Extract<Effect, { kind: 'restored' }>): void {
+    const applied = this.#slots.get(slot)
+    if (slot > 0 && applied?.split(' ')[1] !== digest) {
+      throw new Error(`agreement: the snapshot of slot ${slot} is of another state`)
+    }
+    this.jumps++
+  }
+
   #checkSend(node: NodeId, { message }: Extract<Effect, { kind: 'send' }>): void {
     if (message.kind !== 'ballots') return
-    const { durable } = this.#cluster.host(node)
+    const { written } = this.#cluster.host(node)
     for (const ballot of message.ballots) {
       const round = `${node} ${message.slot} ${ballot.stage} ${ballot.phase}`
       const content = `${ballot.value} ${ballot.batch}`
       const before = this.#said.get(round) ?? content
       if (before !== content) throw new Error(`equivocation: ${round} is ${before} and ${content}`)
       this.#said.set(round, content)
-      const isDurable = durable.some(
+      const isDurable = written.some(
         (record) =>
           record.kind === 'ballot' &&
           record.slot === message.slot &&

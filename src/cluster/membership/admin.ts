@@ -1,0 +1,68 @@
+import type { NodeId } from '../../base/ids.ts'
+import type { OutcomeUnknown, Unavailable } from '../../base/port.ts'
+import type { Result } from '../../base/result.ts'
+
+/** What an administrator sees of the cluster and does to it, as one of its nodes serves it. */
+export interface ClusterAdmin {
+  /** What this node knows now; asks nobody. */
+  status(): ClusterStatus
+  /**
+   * Makes a waiting node a member: a learner first, which the cluster promotes to a voter once it
+   * has caught up, as long as there are fewer than five voters. Ok when that is committed; the
+   * status is the one after it.
+   */
+  add(id: NodeId): Promise<Result<ClusterStatus, AddRefusal>>
+  /**
+   * Takes a member out for good: its data directory is of no use any more, and it may come back
+   * only as a new node. Ok when that is committed.
+   */
+  remove(id: NodeId): Promise<Result<ClusterStatus, RemoveRefusal>>
+}
+
+/** The cluster as one node sees it; members and waiting nodes ascend by their ids. */
+export type ClusterStatus = {
+  readonly cluster: string
+  readonly self: NodeId
+  /** Grows by one with every change of the members. 0: this node does not know the members yet. */
+  readonly epoch: number
+  /** The last slot of the log that this node has applied. */
+  readonly slot: number
+  /** Whether this node reaches enough voters to have a command ordered. */
+  readonly hasQuorum: boolean
+  readonly members: readonly MemberStatus[]
+  /** Nodes that asked to join and are not members: `add` takes one of these. */
+  readonly waiting: readonly WaitingNode[]
+}
+
+export type MemberStatus = {
+  readonly id: NodeId
+  /** `host:port` of its cluster listener; empty for the only member of a cluster that has none. */
+  readonly address: string
+  readonly role: 'voter' | 'learner'
+  /** True for the node that answers. */
+  readonly isConnected: boolean
+  /** How far what it has applied is behind the most that this node has heard of; undefined when unknown. */
+  readonly behindSlots: number | undefined
+}
+
+/** A node that proved to know the secret and is not a member. */
+export type WaitingNode = { readonly id: NodeId; readonly address: string }
+
+export type AddRefusal =
+  /** No node of that id asks to join; these do. */
+  | { readonly kind: 'not-waiting'; readonly waiting: readonly NodeId[] }
+  | { readonly kind: 'already-member' }
+  | ChangeRefusal
+
+export type RemoveRefusal =
+  | { readonly kind: 'not-a-member'; readonly members: readonly NodeId[] }
+  | { readonly kind: 'last-voter' }
+  /** Without it the reachable voters, which are these, would be too few to decide anything. */
+  | { readonly kind: 'would-lose-quorum'; readonly reachable: readonly NodeId[] }
+  | ChangeRefusal
+
+type ChangeRefusal =
+  | Unavailable
+  | OutcomeUnknown
+  /** Somebody else changed the members at the same time: look at the status and decide again. */
+  | { readonly kind: 'other-change' }

@@ -1,0 +1,378 @@
+/**
+ * This node as a member of its cluster: joins its replica of the log with the connections to the others, admits them, and
+ * changes the members when an administrator or the rules say so.
+ */
+import { closeInOrder } from '../../base/closing.ts'
+import { AetherError } from '../../base/fault.ts'
+import type { NodeId } from '../../base/ids.ts'
+import type { OutcomeUnknown, Unavailable } from '../../base/port.ts'
+import { err, ok, type Result } from '../../base/result.ts'
+import { type Consensus, readdition, TICK_MS } from '../control/consensus.driver.ts'
+import type {
+  Member,
+  MembershipChange,
+  MembershipRefusal,
+  ReplicatedControlStore,
+} from '../control/index.ts'
+import type { Message } from '../rabia/index.ts'
+import {
+  CONSENSUS_CHANNEL,
+  decodeMessage,
+  encodeMessage,
+  type FrameCounts,
+  frameCounts,
+  type Peer,
+  type RefusalReason,
+  type Transport,
+  type TransportOptions,
+} from '../wire/index.ts'
+import type { AddRefusal, ClusterAdmin, ClusterStatus, RemoveRefusal } from './admin.ts'
+import { isFinal } from './admission.ts'
+import { missingQuorum, promotion, removalRefusal } from './change.ts'
+import { Gate } from './gate.driver.ts'
+import { type Home, type HomeOptions, openHome } from './home.driver.ts'
+import { explainObstacle } from './obstacle.ts'
+import type { Roster } from './roster.ts'
+import type { Observations } from './view.ts'
+
+export class ClusterMember implements ClusterAdmin {
+  /** Resolves with the reason when this node must stop: its disk has failed, or it is no member any more. */
+  readonly failed: Promise<unknown>
+  /** What the connections have dropped. */
+  readonly dropped: FrameCounts = frameCounts()
+  readonly #options: ClusterMemberOptions
+  readonly #home: Home
+  readonly #transport: Transport | undefined
+  readonly #gate: Gate
+  /** Peers that do not admit this node, as they last said. */
+  readonly #refusals = new Map<NodeId, RefusalReason>()
+  /** Why the others could not be reached, as it was last told. */
+  readonly #failures = new Map<NodeId, string>()
+  readonly #fail: (fault: unknown) => void
+  #epoch = -1
+  #tick = 0
+  #isChanging = false
+  #leaving: NodeJS.Timeout | undefined
+
+  /** Opens what the data directory holds of the cluster. Nobody is talked to before `start`. Rejects with an AetherError. */
+  static async open(options: ClusterMemberOptions): Promise<ClusterMember> {
+    return new ClusterMember(options, await openHome(options))
+  }
+
+  /** Use `open`. */
+  private constructor(options: ClusterMemberOptions, home: Home) {
+    const failure = Promise.withResolvers<unknown>()
+    this.failed = Promise.race([failure.promise, home.consensus.failed])
+    this.#fail = failure.resolve
+    this.#options = options
+    this.#home = home
+    const { cluster, self, address } = options
+    this.#gate = new Gate({
+      cluster,
+      self,
+      address,
+      incarnation: home.consensus.incarnation,
+      identity: home.identity,
+      members: home.consensus.machine.membership,
+      contacts: new Set(this.#contacts().keys()),
+    })
+    this.#transport = options.connect?.({
+      counts: this.dropped,
+      hello: () => this.#gate.hello(),
+      admit: (hello) => this.#gate.admit(hello, this.#tick),
+      onFrame: (from, _channel, payload) => this.#receive(from, payload),
+      onConnected: (peer) => this.#connected(peer),
+      onDisconnected: (peer, reason) => this.#unreachable(peer, reason),
+      onUnreachable: (peer, reason) => this.#unreachable(peer, reason),
+      onRefused: (peer, reason, epoch) => this.#refused(peer, reason, epoch),
+    })
+  }
+
+  get control(): ReplicatedControlStore {
+    return this.#consensus.control
+  }
+
+  /** Begins to listen and to take part. Rejects with the system's error when the address cannot be listened on. */
+  async start(): Promise<void> {
+    await this.#transport?.listen()
+    this.#membersMayHaveChanged()
+    this.#consensus.start({
+      send: (to, message) => this.#send(to, message),
+      applied: () => this.#membersMayHaveChanged(),
+      violated: (peer, reason) =>
+        this.#options.report('warn', 'a node has broken the protocol', { peer, reason }),
+      ticked: () => this.#ticked(),
+    })
+  }
+
+  status(): ClusterStatus {
+    const { cluster, self } = this.#options
+    const { epoch, members } = this.#members
+    const observed = this.#observe()
+    const slots = [...observed.applied.values()]
+    const latest = slots.reduce((a, b) => Math.max(a, b), 0)
+    return {
+      cluster,
+      self,
+      epoch,
+      slot: observed.applied.get(self) ?? 0,
+      hasQuorum: missingQuorum(this.#members, observed) === undefined,
+      members: members.map(({ id, address, role }) => {
+        const applied = observed.applied.get(id)
+        const behindSlots = applied === undefined ? undefined : latest - applied
+        return {
+          id,
+          address,
+          role,
+          isConnected: id === self || observed.connected.has(id),
+          behindSlots,
+        }
+      }),
+      waiting: this.#gate.applicants(this.#tick).map(({ id, address }) => ({ id, address })),
+    }
+  }
+
+  /** What keeps this node from serving control state, for an operator; undefined when nothing does. */
+  obstacle(): string | undefined {
+    return explainObstacle({
+      ...this.#observe(),
+      committed: this.#members,
+      contacts: [...this.#contacts().keys()],
+      refusals: this.#refusals,
+      stalled: this.#consensus.stalled,
+    })
+  }
+
+  async add(id: NodeId): Promise<Result<ClusterStatus, AddRefusal>> {
+    const { epoch } = this.#members
+    if (this.#find(id)) return err({ kind: 'already-member' })
+    const applicants = this.#gate.applicants(this.#tick)
+    const applicant = applicants.find((each) => each.id === id)
+    if (applicant === undefined) {
+      return err({ kind: 'not-waiting', waiting: applicants.map((each) => each.id) })
+    }
+    const { incarnation, address } = applicant
+    const refusal = await this.#change({ kind: 'add', epoch, node: id, incarnation, address })
+    if (refusal === undefined) return ok(this.status())
+    if (refusal.kind !== 'refused') return err(refusal)
+    return err({ kind: refusal.why === 'already-member' ? 'already-member' : 'other-change' })
+  }
+
+  async remove(id: NodeId): Promise<Result<ClusterStatus, RemoveRefusal>> {
+    const { epoch } = this.#members
+    const unwise = removalRefusal(this.#members, this.#observe(), id)
+    if (unwise !== undefined) return err(unwise)
+    const refusal = await this.#change({ kind: 'remove', epoch, node: id })
+    if (refusal === undefined) return ok(this.status())
+    return err(refusal.kind === 'refused' ? { kind: 'other-change' } : refusal)
+  }
+
+  /** Ends the connections, answers whatever waits and closes the files. No call may follow. */
+  async close(): Promise<void> {
+    clearTimeout(this.#leaving)
+    await closeInOrder([async () => this.#transport?.close(), () => this.#consensus.close()])
+  }
+
+  get #consensus(): Consensus {
+    return this.#home.consensus
+  }
+
+  get #members() {
+    return this.#consensus.machine.membership
+  }
+
+  #find(id: NodeId) {
+    return this.#members.find(id)
+  }
+
+  #observe(): Observations {
+    const { self } = this.#options
+    const { applied, slot } = this.#consensus.status()
+    const ids = this.#members.members.map(({ id }) => id)
+    return {
+      self,
+      connected: new Set(ids.filter((id) => this.#transport?.isConnected(id))),
+      applied: new Map([...applied, [self, Math.max(0, slot - 1)]]),
+    }
+  }
+
+  /** Whom a node asks that has yet to join. */
+  #contacts(): Roster {
+    const { founding } = this.#options
+    return founding.kind === 'join' ? founding.contacts : new Map()
+  }
+
+  #receive(from: NodeId, payload: Uint8Array): void {
+    const message = decodeMessage(payload)
+    if (message.ok) this.#consensus.receive(from, message.value)
+    else this.dropped.malformed++
+  }
+
+  #send(to: readonly NodeId[], message: Message): void {
+    if (this.#transport === undefined) return
+    const payload = encodeMessage(message)
+    for (const peer of to) this.#transport.send(peer, CONSENSUS_CHANNEL, payload)
+  }
+
+  #connected(peer: NodeId): void {
+    this.#refusals.delete(peer)
+    this.#failures.delete(peer)
+    this.#options.report('info', 'a node can be reached', { peer })
+    this.#consensus.connected(peer)
+  }
+
+  /** Of the attempts that fail alike the first is told, and none of those that end with a refusal. */
+  #unreachable(peer: NodeId, reason: string): void {
+    if (this.#refusals.has(peer) || this.#failures.get(peer) === reason) return
+    this.#failures.set(peer, reason)
+    this.#options.report('warn', 'a node cannot be reached', { peer, reason })
+  }
+
+  #refused(peer: NodeId, reason: RefusalReason, epoch: number): void {
+    const { self, report } = this.#options
+    if (this.#refusals.get(peer) !== reason) {
+      report('warn', 'a node does not admit this one', { peer, reason, epoch })
+    }
+    this.#refusals.set(peer, reason)
+    if (isFinal(reason, epoch, this.#gate.ownEpoch)) this.#fail(excluded(self, peer, reason))
+  }
+
+  /** Connects to whoever is a member now, and notices when this node no longer is. */
+  #membersMayHaveChanged(): void {
+    const { epoch, members } = this.#members
+    if (epoch === this.#epoch) return
+    this.#epoch = epoch
+    const { report } = this.#options
+    this.#transport?.setPeers(this.#peers())
+    const names = members.map(({ id, role }) => (role === 'voter' ? id : `${id} (${role})`))
+    const isAlone = this.#transport === undefined || epoch === 0
+    if (!isAlone) report('info', 'the members of the cluster', { epoch, members: names })
+    const { identity } = this.#home
+    if (this.#gate.ownEpoch > 0) {
+      // What it had applied before it was killed may have been lost, the addition of this node with it.
+      clearTimeout(this.#leaving)
+      this.#leaving = undefined
+      identity.join().catch(this.#fail)
+    } else if (epoch > 0 && identity.hasJoined) this.#leave()
+  }
+
+  /**
+   * With whom to be connected. What a newcomer has applied may be long out of date, down to the beginning of the cluster:
+   * whom it was told to ask is reached where it was told.
+   */
+  #peers(): readonly Peer[] {
+    const members = this.#members.members.filter(isReachable)
+    if (this.#gate.ownEpoch > 0) return members
+    const contacts = this.#contacts()
+    return [
+      ...[...contacts].map(([id, address]) => ({ id, address, incarnation: undefined })),
+      ...members.filter(({ id }) => !contacts.has(id)),
+    ]
+  }
+
+  /** The others may still need an answer about the slot that has ended this membership. */
+  #leave(): void {
+    const { cluster, self } = this.#options
+    const fault = this.#find(self)
+      ? excluded(self, undefined, 'other-incarnation')
+      : new AetherError(
+          'membership-lost',
+          `${self} was removed from the cluster ${cluster}`,
+          `Its data directory is of no use to the cluster any more. To take the machine in again, empty it, set \`join = true\` in [cluster] and start; then run \`aether cluster add ${self}\` on another node.`,
+        )
+    this.#leaving ??= setTimeout(() => this.#fail(fault), LINGER_MS)
+  }
+
+  #ticked(): void {
+    this.#tick++
+    if (this.#tick % MAINTENANCE_TICKS !== 1 || this.#isChanging) return
+    if (missingQuorum(this.#members, this.#observe()) !== undefined) return
+    const change = this.#ownChange() ?? this.#promotion()
+    if (change === undefined) return
+    this.#isChanging = true
+    void this.#change(change).then((refusal) => {
+      this.#isChanging = false
+      if (change.kind !== 'bind' || refusal?.kind !== 'refused') return
+      if (refusal.why === 'other-incarnation') {
+        this.#fail(excluded(this.#options.self, undefined, refusal.why))
+      }
+    })
+  }
+
+  /** What the log does not know of this node yet: which disk it is on, or where it is. */
+  #ownChange(): MembershipChange | undefined {
+    const { self: node, address } = this.#options
+    const { incarnation } = this.#consensus
+    const member = this.#find(node)
+    if (member === undefined || this.#gate.ownEpoch === 0) return undefined
+    if (member.incarnation === undefined) return { kind: 'bind', node, incarnation }
+    if (member.address === address) return undefined
+    return { kind: 'move', node, incarnation, address }
+  }
+
+  #promotion(): MembershipChange | undefined {
+    const node = promotion(this.#members, this.#observe())
+    return node === undefined ? undefined : { kind: 'promote', epoch: this.#members.epoch, node }
+  }
+
+  /** Has the log order the change, if it can now; undefined when it has taken place. */
+  async #change(change: MembershipChange): Promise<ChangeOutcome> {
+    const missing = missingQuorum(this.#members, this.#observe())
+    if (missing !== undefined) {
+      const { reached, voters, needed } = missing
+      const reason = `${reached} of ${voters} voters can be reached, and ${needed} are needed`
+      return { kind: 'unavailable', reason }
+    }
+    const outcome = await this.control.execute(change)
+    if (!outcome.ok) return outcome.error
+    if (outcome.value.kind !== 'refused') return undefined
+    return { kind: 'refused', why: outcome.value.why as MembershipRefusal }
+  }
+}
+
+export type ClusterMemberOptions = HomeOptions & {
+  /** `host:port` under which the other members reach this node; empty when it listens to nobody. */
+  readonly address: string
+  /** Makes the transport; absent for a node that is alone. */
+  readonly connect?: (callbacks: TransportCallbacks) => Transport
+  readonly report: Report
+}
+
+/** What the member itself answers of a transport's options; the rest is the node's. */
+export type TransportCallbacks = Pick<
+  TransportOptions,
+  'counts' | 'hello' | 'admit' | 'onFrame' | 'onConnected' | 'onDisconnected' | 'onRefused'
+> &
+  Required<Pick<TransportOptions, 'onUnreachable'>>
+
+/** Tells the operator. */
+export type Report = (
+  level: 'info' | 'warn',
+  message: string,
+  detail: Readonly<Record<string, unknown>>,
+) => void
+
+type ChangeOutcome =
+  | Unavailable
+  | OutcomeUnknown
+  | { readonly kind: 'refused'; readonly why: MembershipRefusal }
+  | undefined
+
+/** Half a second: soon enough for whoever waits to be promoted. */
+const MAINTENANCE_TICKS = 500 / TICK_MS
+
+/** Several times what the others need to ask for the slot that they have missed. */
+const LINGER_MS = 3_000
+
+function isReachable({ address }: Member): boolean {
+  return address !== ''
+}
+
+function excluded(self: NodeId, peer: NodeId | undefined, reason: RefusalReason): AetherError {
+  const who = peer === undefined ? 'the cluster' : `the cluster, by ${peer},`
+  const what =
+    reason === 'removed'
+      ? `${who} has removed ${self}`
+      : `${who} knows another disk under the name ${self} than the one in this data directory`
+  return new AetherError('membership-lost', what, readdition(self))
+}

@@ -1,0 +1,61 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { RequestId } from '../base/ids.ts'
+import type { Authenticator } from './auth.ts'
+import type { Cluster } from './cluster.ts'
+import type { HostedSlice } from './slice-host.ts'
+import { TokenBook } from './tokens.ts'
+
+export type BringUpParts = {
+  readonly cluster: Pick<Cluster, 'control' | 'obstacle'>
+  readonly authenticator: Authenticator
+  readonly slice: HostedSlice
+  readonly newRequestId: () => RequestId
+}
+
+/** What a node can do only once the control state answers, and hence the others: know the tokens, run its slices. */
+export class BringUp {
+  readonly #parts: BringUpParts
+  readonly #tokens: TokenBook
+  #sliceStart: Promise<void> | undefined
+  #isStopped = false
+
+  constructor(parts: BringUpParts) {
+    this.#parts = parts
+    const { cluster, authenticator, newRequestId } = parts
+    this.#tokens = new TokenBook({
+      control: cluster.control,
+      newRequestId,
+      use: (tokens) => authenticator.use(tokens),
+      worthAsking: () => this.#worthAsking(),
+    })
+  }
+
+  /**
+   * Resolves when the node serves, with the administrator's token if this node has made it; pending for good when it was
+   * stopped before. Rejects when a slice does not start.
+   */
+  async run(): Promise<{ readonly freshToken: string | undefined }> {
+    await this.#tokens.open()
+    if (!this.#isStopped) {
+      this.#sliceStart = this.#parts.slice.start()
+      await this.#sliceStart
+    }
+    // Last of all: a node that fails to start must not use up the only chance to see the token.
+    const freshToken = await this.#tokens.claim()
+    return this.#isStopped ? new Promise(() => {}) : { freshToken }
+  }
+
+  /** Begins nothing more; resolves when no slice is being started. */
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    this.#tokens.close()
+    await this.#sliceStart?.catch(() => {})
+  }
+
+  async #worthAsking(): Promise<void> {
+    while (!this.#isStopped && this.#parts.cluster.obstacle() !== undefined) await sleep(POLL_MS)
+  }
+}
+
+/** Shorter than anybody waits for a node to be ready, and nothing beside what it waits for. */
+const POLL_MS = 20

@@ -1,0 +1,124 @@
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import type { Contender, Member } from './consensus-cluster.ts'
+import { cpuMsOf, PinnedProcess } from './process.ts'
+
+/** As the issue that this proves has it: most values of a control plane are small. */
+export const VALUE_BYTES = 256
+
+/** So many keys a load generator; a control plane rewrites what it has more than it grows. */
+const KEYS = 1_000
+
+/** Far above what an answer takes, so that one that does not come is an error. */
+const TIMEOUT_S = 10
+
+export type LoadOptions = {
+  readonly clients: number
+  readonly durationS: number
+  /** Marks the values of this run. */
+  readonly mark: string
+}
+
+export type LoadResult = {
+  readonly perSecond: number
+  readonly p50Ms: number
+  readonly p99Ms: number
+  /** Of all members together, in cores. */
+  readonly memberCpu: number
+}
+
+/**
+ * Clients that write as fast as they are answered, spread over the members. A single one is where it is answered soonest:
+ * at the leader, if there is one. Throws when a request was not answered well, since then the rate means nothing.
+ */
+export async function load(contender: Contender, options: LoadOptions): Promise<LoadResult> {
+  const { members } = contender
+  const shares =
+    options.clients < members.length
+      ? [{ member: (await contender.leader()) ?? members[0], clients: options.clients }]
+      : members.map((member, at) => ({
+          member,
+          clients: share(options.clients, members.length, at),
+        }))
+  const cpuBeforeMs = cpuMs(members)
+  const runs = await Promise.all(
+    shares.map(({ member, clients }, at) =>
+      runWrk(contender, { ...options, clients, member: member as Member, part: at }),
+    ),
+  )
+  const memberCpu = (cpuMs(members) - cpuBeforeMs) / 1_000 / options.durationS
+  await verify(contender, options.mark)
+  const latencies = runs.flatMap((run) => run.latencies)
+  return {
+    perSecond: runs.reduce((sum, run) => sum + run.requests / (run.durationUs / 1e6), 0),
+    p50Ms: percentile(latencies, 0.5) / 1e3,
+    p99Ms: percentile(latencies, 0.99) / 1e3,
+    memberCpu,
+  }
+}
+
+type WrkResult = {
+  readonly requests: number
+  readonly durationUs: number
+  readonly refused: number
+  readonly broken: number
+  readonly latencies: readonly (readonly [us: number, count: number])[]
+}
+
+async function runWrk(
+  { name, script, headers }: Contender,
+  options: LoadOptions & { readonly member: Member; readonly part: number },
+): Promise<WrkResult> {
+  const { clients, durationS, mark, member, part } = options
+  const file = fileURLToPath(new URL(`lua/${script}.lua`, import.meta.url))
+  const lines = Object.entries(headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`])
+  const wrk = new PinnedProcess(
+    [
+      ...['wrk', '-t1', `-c${clients}`, `-d${durationS}s`, '--timeout', `${TIMEOUT_S}s`],
+      ...lines,
+      ...['-s', file, member.origin, '--', mark, `${part}`, `${KEYS}`, `${VALUE_BYTES}`],
+    ],
+    { stdout: 'pipe' },
+  )
+  if (wrk.child.stdout === null) throw new Error('the output of wrk is not piped')
+  const output = await text(wrk.child.stdout)
+  const line = output.trim().split('\n').at(-1) ?? ''
+  if (!line.startsWith('{')) throw new Error(`wrk failed against ${name}:\n${output}`)
+  const result = JSON.parse(line) as WrkResult
+  if (result.requests === 0 || result.refused + result.broken > 0) {
+    throw new Error(
+      `${name}: of ${result.requests} writes ${result.refused} were refused and ${result.broken} failed; that is no measurement`,
+    )
+  }
+  return result
+}
+
+/** A fast wrong answer must not count: what was written is what every member now has. */
+async function verify(contender: Contender, mark: string): Promise<void> {
+  for (const member of contender.members) {
+    const value = await contender.get(member, '0-0')
+    if (value?.startsWith(`${mark};`) && value.length === VALUE_BYTES) continue
+    throw new Error(`${contender.name} has not what was written, but ${value ?? 'nothing'}`)
+  }
+}
+
+function percentile(
+  counts: readonly (readonly [us: number, count: number])[],
+  part: number,
+): number {
+  const sorted = counts.toSorted(([a], [b]) => a - b)
+  let rest = part * sorted.reduce((sum, [, count]) => sum + count, 0)
+  for (const [us, count] of sorted) {
+    rest -= count
+    if (rest <= 0) return us
+  }
+  return Number.NaN
+}
+
+function share(total: number, parts: number, at: number): number {
+  return Math.floor(total / parts) + (at < total % parts ? 1 : 0)
+}
+
+function cpuMs(members: readonly Member[]): number {
+  return members.reduce((sum, member) => sum + cpuMsOf(member.pid()), 0)
+}

@@ -1,0 +1,149 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { concat, utf8 } from '../../../src/base/bytes.ts'
+import { hmacSha256 } from '../../../src/base/hash.ts'
+import {
+  FRAME_BYTES_MAX,
+  FrameReader,
+  FrameWriter,
+  PAYLOAD_BYTES_MAX,
+} from '../../../src/cluster/wire/frame.ts'
+import { Splitter } from '../../../src/cluster/wire/splitter.ts'
+
+const KEY = new Uint8Array(32).fill(7)
+const OTHER_KEY = new Uint8Array(32).fill(8)
+
+test('frames cut anywhere come out as they went in', () => {
+  const parcel = fc.record({ channel: fc.nat(255), payload: fc.uint8Array({ maxLength: 300 }) })
+  const cuts = fc.array(fc.nat(400), { minLength: 1 })
+  fc.assert(
+    fc.property(fc.array(parcel), cuts, (parcels, cuts) => {
+      const writer = new FrameWriter(KEY)
+      const stream = concat(
+        parcels.flatMap(({ channel, payload }) => [writer.head(channel, payload), payload]),
+      )
+      const receiver = new Receiver()
+      for (let at = 0, i = 0; at < stream.length; i++) {
+        const size = Math.max(1, cuts[i % cuts.length] as number)
+        receiver.push(stream.slice(at, at + size))
+        at += size
+      }
+      expect(receiver.received).toEqual(parcels)
+    }),
+  )
+})
+
+test('what has come out is not touched by what follows', () => {
+  const writer = new FrameWriter(KEY)
+  const receiver = new Receiver()
+  const frames = ['first', 'second', 'third'].map((word) => frameOf(writer, word))
+  const stream = concat(frames)
+  for (let at = 0; at < stream.length; at += 5) receiver.push(stream.slice(at, at + 5))
+  const words = receiver.received.map(({ payload }) => new TextDecoder().decode(payload))
+  expect(words).toEqual(['first', 'second', 'third'])
+})
+
+test('a frame with any bit flipped is refused, and so is one with any byte missing', () => {
+  const frame = frameOf(new FrameWriter(KEY), 'a ballot')
+  for (let bit = 0; bit < 8 * frame.length; bit++) {
+    const altered = Uint8Array.from(frame)
+    altered[bit >> 3]! ^= 1 << (bit & 7)
+    // What a length that has grown is still waiting for.
+    const receiver = new Receiver()
+    receiver.push(concat([altered, new Uint8Array(300)]))
+    expect(receiver.received).toEqual([])
+    expect(['foreign', 'malformed', 'oversized', 'incomplete']).toContain(receiver.fault)
+    if (bit >= 32) expect(receiver.fault).toBe('foreign')
+  }
+  for (let size = 4; size < frame.length; size++) {
+    const cut = frame.slice(0, size)
+    new DataView(cut.buffer).setUint32(0, size - 4)
+    const receiver = new Receiver()
+    receiver.push(cut)
+    expect(receiver.received).toEqual([])
+    expect(receiver.fault).toBe(size < 28 ? 'malformed' : 'foreign')
+  }
+})
+
+test('a frame of another connection is foreign', () => {
+  const receiver = new Receiver()
+  receiver.push(frameOf(new FrameWriter(OTHER_KEY), 'a ballot'))
+  expect(receiver.fault).toBe('foreign')
+})
+
+test.each([
+  ['repeated', [0, 0]],
+  ['left out', [0, 2]],
+  ['moved', [1, 0]],
+])('a frame that is %s is noticed', (_, order) => {
+  const writer = new FrameWriter(KEY)
+  const frames = ['a', 'b', 'c'].map((word) => frameOf(writer, word))
+  const receiver = new Receiver()
+  for (const place of order) receiver.push(frames[place] as Uint8Array)
+  expect(receiver.fault).toBe('replayed')
+})
+
+test('a sound frame of another version is malformed', () => {
+  const sealed = Uint8Array.of(2, 1, 0, 0, 0, 0, 0, 0)
+  const piece = concat([sealed, hmacSha256(KEY, sealed).subarray(0, 16)])
+  expect(new FrameReader(KEY).read(piece)).toEqual({ ok: false, error: 'malformed' })
+})
+
+test('a length beyond every frame is refused as soon as it is read', () => {
+  const splitter = new Splitter()
+  for (const length of [FRAME_BYTES_MAX + 1, 0xff_ff_ff_ff]) {
+    const bytes = new Uint8Array(4)
+    new DataView(bytes.buffer).setUint32(0, length)
+    splitter.push(bytes)
+    expect(splitter.take(FRAME_BYTES_MAX)).toBe('oversized')
+  }
+})
+
+test('a length up to that takes no memory before its bytes arrive', () => {
+  const before = process.memoryUsage().arrayBuffers
+  const splitters = Array.from({ length: 200 }, () => new Splitter())
+  for (const splitter of splitters) {
+    const bytes = new Uint8Array(8)
+    new DataView(bytes.buffer).setUint32(0, FRAME_BYTES_MAX)
+    splitter.push(bytes)
+    splitter.push(Uint8Array.of(1))
+    expect(splitter.take(FRAME_BYTES_MAX)).toBe('incomplete')
+  }
+  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(1_024 * 1_024)
+})
+
+test('the largest payload fits, and one byte more is a bug of the sender', () => {
+  const payload = new Uint8Array(PAYLOAD_BYTES_MAX)
+  const receiver = new Receiver()
+  receiver.push(new FrameWriter(KEY).head(1, payload))
+  for (let at = 0; at < payload.length; at += 65_536) {
+    receiver.push(payload.slice(at, at + 65_536))
+  }
+  expect(receiver.received[0]?.payload.length).toBe(PAYLOAD_BYTES_MAX)
+  const larger = new Uint8Array(PAYLOAD_BYTES_MAX + 1)
+  expect(() => new FrameWriter(KEY).head(1, larger)).toThrow('larger than a frame')
+})
+
+/** What arrives on one connection. */
+class Receiver {
+  readonly received: { readonly channel: number; readonly payload: Uint8Array }[] = []
+  fault: string | undefined
+  readonly #splitter = new Splitter()
+  readonly #reader = new FrameReader(KEY)
+
+  push(chunk: Uint8Array): void {
+    this.#splitter.push(chunk)
+    while (this.fault === undefined || this.fault === 'incomplete') {
+      const piece = this.#splitter.take(FRAME_BYTES_MAX)
+      this.fault = typeof piece === 'string' ? piece : undefined
+      if (typeof piece === 'string') return
+      const frame = this.#reader.read(piece)
+      if (frame.ok) this.received.push(frame.value)
+      else this.fault = frame.error
+    }
+  }
+}
+
+function frameOf(writer: FrameWriter, word: string): Uint8Array {
+  return concat([writer.head(1, utf8(word)), utf8(word)])
+}

@@ -1,0 +1,64 @@
+import { expect, test } from 'vitest'
+import { utf8 } from '../../../src/base/bytes.ts'
+import { CONSENSUS_CHANNEL } from '../../../src/cluster/wire/index.ts'
+import { Outbox } from '../../../src/cluster/wire/outbox.ts'
+
+const BULK = 2
+const LIMITS = { consensusQueueBytes: 1_000, bulkQueueBytes: 1_000 }
+
+test('consensus goes first, and each kind in its own order', () => {
+  const outbox = new Outbox(LIMITS)
+  for (const word of ['a', 'b']) outbox.add(BULK, utf8(word))
+  for (const word of ['c', 'd']) outbox.add(CONSENSUS_CHANNEL, utf8(word))
+  expect(drain(outbox)).toEqual(['c', 'd', 'a', 'b'])
+})
+
+test('what is full takes no more, and leaves the room of the other kind alone', () => {
+  const outbox = new Outbox(LIMITS)
+  const payload = new Uint8Array(300)
+  const taken = [1, 2, 3, 4].map(() => outbox.add(BULK, payload))
+  expect(taken).toEqual([true, true, false, false])
+  expect(outbox.add(CONSENSUS_CHANNEL, payload)).toBe(true)
+})
+
+test('small payloads are bounded in number too', () => {
+  const outbox = new Outbox(LIMITS)
+  let count = 0
+  while (outbox.add(CONSENSUS_CHANNEL, utf8(''))) count++
+  expect(count).toBeLessThan(10)
+})
+
+test('a payload that is larger than the queue is taken alone', () => {
+  const outbox = new Outbox(LIMITS)
+  expect(outbox.add(BULK, new Uint8Array(5_000))).toBe(true)
+  expect(outbox.add(BULK, utf8(''))).toBe(false)
+})
+
+test('bulk that was refused is called for once, when the rest of it has gone', () => {
+  const outbox = new Outbox(LIMITS)
+  while (outbox.add(BULK, new Uint8Array(300)));
+  expect(outbox.drained()).toBe(false)
+  drain(outbox)
+  expect([outbox.drained(), outbox.drained()]).toEqual([true, false])
+  outbox.add(BULK, utf8('a'))
+  drain(outbox)
+  expect(outbox.drained()).toBe(false)
+})
+
+test('a queue that is never empty does not grow', () => {
+  const outbox = new Outbox(LIMITS)
+  outbox.add(BULK, utf8('first'))
+  for (let i = 0; i < 100_000; i++) {
+    expect(outbox.add(BULK, utf8('next'))).toBe(true)
+    outbox.next()
+  }
+  expect(drain(outbox)).toEqual(['next'])
+})
+
+function drain(outbox: Outbox): string[] {
+  const words: string[] = []
+  for (let parcel = outbox.next(); parcel; parcel = outbox.next()) {
+    words.push(new TextDecoder().decode(parcel.payload))
+  }
+  return words
+}
