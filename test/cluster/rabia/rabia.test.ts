@@ -259,3 +259,17 @@ test('a command that the program does not know stops the node, not the cluster',
     { outcome: { kind: 'busy', reason: 'not known here' } },
   ])
 })
+
+test('requests gather while another batch is ahead, and go into one', () => {
+  const cluster = new Cluster([a, b, c])
+  cluster.settle()
+  cluster.request(a, 'first', 'alone')
+  cluster.deliver(cluster.packets.findIndex(({ to }) => to === b))
+  for (const client of ['second', 'third', 'fourth']) cluster.request(b, client, client)
+  cluster.settle()
+  expect(cluster.applied(c)).toEqual(['alone', 'second', 'third', 'fourth'])
+  const sizes = cluster.effects.flatMap(({ node, effect }) =>
+    node === c && effect.kind === 'applied' ? [effect.requests] : [],
+  )
+  expect(sizes).toEqual([1, 3])
+})
