@@ -138,14 +138,15 @@ export class Rabia {
 
   #tick(): void {
     const { peers } = this.#out
-    // Whatever is ahead, requests have gathered long enough.
-    this.#seal()
     this.#out.push(...this.#sequencer.journal.flush())
     this.#transfer.tick(this.#agreed())
     this.#transfer.compact()
     const action = this.#pace.tick(this.#ledger.slot, this.#isBusy())
-    if (action === 'repeat') this.#repeatTo(peers)
-    else this.#reader.ask(peers)
+    if (action === 'repeat') {
+      // Whatever is ahead, requests have gathered long enough.
+      this.#seal()
+      this.#repeatTo(peers)
+    } else this.#reader.ask(peers)
     // Nobody tells a node without a vote what is decided.
     if (action === 'ask' || !this.#franchise.isVoter) this.#ask(this.#pace.turn(peers))
   }
@@ -316,7 +317,7 @@ export class Rabia {
   #enter(): void {
     this.#transfer.compact()
     this.#read()
-    this.#seal()
+    if (this.#sequencer.queue.size <= AHEAD_MAX) this.#seal()
     this.#sequencer.enter()
     this.#hearEarly()
   }
@@ -354,6 +355,12 @@ export class Rabia {
     return this.#peers.appliedByQuorum(electorate, this.#options.self, slot - 1)
   }
 }
+
+/**
+ * A batch is sealed when no more than this many are ahead of it: late enough to hold all that has gathered, early enough to
+ * be known to everybody when its turn comes.
+ */
+const AHEAD_MAX = 1
 
 /** Ballots of a slot from up to five members; what is dropped comes again. */
 const EARLY_MAX = 64
