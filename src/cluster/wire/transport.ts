@@ -77,6 +77,8 @@ export type Hello = {
   readonly address: string
   /** Of the membership it knows. */
   readonly epoch: number
+  /** It was told to join and has never been a member: it goes on asking until it is added. */
+  readonly isJoining: boolean
 }
 
 export type Admission =
