@@ -158,7 +158,8 @@ async function meet(limits: Partial<typeof QUICK> = {}) {
 async function closed(socket: Socket): Promise<void> {
   socket.on('error', () => {})
   socket.resume()
-  if (!socket.closed) await once(socket, 'close')
+  // Not `once`, which rejects when the other side resets the connection.
+  if (!socket.closed) await new Promise((resolve) => socket.on('close', resolve))
 }
 
 function flipped(bytes: Buffer, place: number): Buffer {
