@@ -276,14 +276,19 @@ function rolledBack(self: NodeId): AetherError {
   return new AetherError(
     'membership-lost',
     'other nodes remember what this one has promised, and its disk does not: an older copy of the data directory was put back',
-    readdition(self),
+    replacement(self),
   )
 }
 
-/** How a node whose disk cannot be used any more gets back into its cluster. */
+/** How a member whose disk cannot be used any more gets back into its cluster. */
+export function replacement(self: NodeId): string {
+  return `On another node run \`aether cluster remove ${self}\`.\n${readdition(self)}`
+}
+
+/** How a node that is no member any more gets back into its cluster. */
 export function readdition(self: NodeId): string {
   return [
-    `On another node run \`aether cluster remove ${self}\`; here empty the data directory, set \`join = true\` in [cluster]`,
-    `and start; then run \`aether cluster add ${self}\`. The others give it what it needs.`,
+    'Here empty the data directory, set `join = true` in [cluster] and start; then on another node run',
+    `\`aether cluster add ${self}\`. The others give it what it needs.`,
   ].join('\n')
 }

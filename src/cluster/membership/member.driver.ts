@@ -7,7 +7,7 @@ import { AetherError } from '../../base/fault.ts'
 import type { NodeId } from '../../base/ids.ts'
 import type { OutcomeUnknown, Unavailable } from '../../base/port.ts'
 import { err, ok, type Result } from '../../base/result.ts'
-import { type Consensus, readdition, TICK_MS } from '../control/consensus.driver.ts'
+import { type Consensus, readdition, replacement, TICK_MS } from '../control/consensus.driver.ts'
 import type {
   Member,
   MembershipChange,
@@ -52,6 +52,7 @@ export class ClusterMember implements ClusterAdmin {
   #epoch = -1
   #tick = 0
   #isChanging = false
+  #isClosing = false
   #leaving: NodeJS.Timeout | undefined
 
   /** Opens what the data directory holds of the cluster. Nobody is talked to before `start`. Rejects with an AetherError. */
@@ -169,6 +170,7 @@ export class ClusterMember implements ClusterAdmin {
 
   /** Ends the connections, answers whatever waits and closes the files. No call may follow. */
   async close(): Promise<void> {
+    this.#isClosing = true
     clearTimeout(this.#leaving)
     await closeInOrder([async () => this.#transport?.close(), () => this.#consensus.close()])
   }
@@ -221,9 +223,9 @@ export class ClusterMember implements ClusterAdmin {
     this.#consensus.connected(peer)
   }
 
-  /** Of the attempts that fail alike the first is told, and none of those that end with a refusal. */
+  /** Of the attempts that fail alike the first is told; none that end with a refusal, or because this node is closed. */
   #unreachable(peer: NodeId, reason: string): void {
-    if (this.#refusals.has(peer) || this.#failures.get(peer) === reason) return
+    if (this.#isClosing || this.#refusals.has(peer) || this.#failures.get(peer) === reason) return
     this.#failures.set(peer, reason)
     this.#options.report('warn', 'a node cannot be reached', { peer, reason })
   }
@@ -278,7 +280,7 @@ export class ClusterMember implements ClusterAdmin {
       : new AetherError(
           'membership-lost',
           `${self} was removed from the cluster ${cluster}`,
-          `Its data directory is of no use to the cluster any more. To take the machine in again, empty it, set \`join = true\` in [cluster] and start; then run \`aether cluster add ${self}\` on another node.`,
+          `Its data directory is of no use to the cluster any more. To take the machine in again:\n${readdition(self)}`,
         )
     this.#leaving ??= setTimeout(() => this.#fail(fault), LINGER_MS)
   }
@@ -370,9 +372,9 @@ function isReachable({ address }: Member): boolean {
 
 function excluded(self: NodeId, peer: NodeId | undefined, reason: RefusalReason): AetherError {
   const who = peer === undefined ? 'the cluster' : `the cluster, by ${peer},`
-  const what =
-    reason === 'removed'
-      ? `${who} has removed ${self}`
-      : `${who} knows another disk under the name ${self} than the one in this data directory`
-  return new AetherError('membership-lost', what, readdition(self))
+  if (reason === 'removed') {
+    return new AetherError('membership-lost', `${who} has removed ${self}`, readdition(self))
+  }
+  const what = `${who} knows another disk under the name ${self} than the one in this data directory`
+  return new AetherError('membership-lost', what, replacement(self))
 }

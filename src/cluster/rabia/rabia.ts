@@ -109,6 +109,7 @@ export class Rabia {
         this.#tick()
         break
       case 'connected':
+        this.#peers.forgetApplied(input.peer)
         this.#repeatTo([input.peer])
         break
       case 'message':
