@@ -183,13 +183,18 @@ export class Rabia {
     if (known) this.#intake.reply(request, known)
     else if (reason !== undefined) this.#intake.reply(request, { kind: 'busy', reason })
     // While another batch is ahead of it an own one would gain nothing by being sealed early, and be small.
-    else if (this.#sequencer.queue.size === 0) this.#seal()
+    else if (this.#ahead === 0) this.#seal()
   }
 
   #refusal(request: Request): string | undefined {
     if (this.#sequencer.journal.isFull) return 'the disk is full'
     if (this.#ledger.slot === 0) return 'this node has not joined its cluster yet'
     return this.#ledger.stalled ?? this.#intake.accept(request)
+  }
+
+  /** Batches that will have a slot first. A node without a vote may have some in its queue that had theirs long ago. */
+  get #ahead(): number {
+    return this.#franchise.isVoter ? this.#sequencer.queue.size : 0
   }
 
   /** Requests gather while an own batch waits; a second one is known to everybody when its turn comes. */
@@ -318,7 +323,7 @@ export class Rabia {
   #enter(): void {
     this.#transfer.compact()
     this.#read()
-    if (this.#sequencer.queue.size <= AHEAD_MAX) this.#seal()
+    if (this.#ahead <= AHEAD_MAX) this.#seal()
     this.#sequencer.enter()
     this.#hearEarly()
   }

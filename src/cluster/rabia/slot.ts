@@ -8,8 +8,9 @@
  * 1. A ballot counts, also for its own member, only when it is durable; until then the member takes no further step.
  * 2. A round ends with n − f ballots of different members, the own one among them.
  * 3. States and votes for 1 name their batch, so whoever decides 1 knows for what (R1).
- * 4. f + 1 votes of one phase for one value decide, whichever members they are of and wherever this one is: any n − f votes
- *    have one of them, so nobody enters the next phase with another value. Who is slow to sync does not hold up its clients.
+ * 4. n − f votes of one phase decide if f + 1 of them are for one value, whichever members they are of and wherever this one
+ *    is: any n − f votes have one of these, so nobody enters the next phase with another value. Who is slow to sync does
+ *    not hold up its clients.
  */
 import { assert } from '../../base/assert.ts'
 import type { NodeId } from '../../base/ids.ts'
@@ -108,12 +109,10 @@ export class Slot {
   }
 
   /** Rule 4. */
-  #decide(votes: readonly (Ballot | undefined)[], effects: SlotEffect[]): void {
-    const { electorate } = this.context
-    const outcome = decisionOf(
-      votes.filter((vote) => vote !== undefined),
-      electorate.members.length,
-    )
+  #decide(tally: readonly (Ballot | undefined)[], effects: SlotEffect[]): void {
+    const n = this.context.electorate.members.length
+    const votes = tally.filter((vote) => vote !== undefined)
+    const outcome = votes.length < quorum(n) ? undefined : decisionOf(votes, n)
     if (outcome === undefined) return
     this.state.decision = outcome
     effects.push({ kind: 'decided', batch: outcome.decided })

@@ -57,7 +57,7 @@ class Bench {
 }
 
 test.each([m, undefined])(
-  'f + 1 votes of others for %s decide before the own one is durable',
+  'n − f votes of others for %s decide before the own one is durable',
   (batch) => {
     const bench = new Bench([a, b, c])
     bench.slot.step({ kind: 'propose', batch: m })
