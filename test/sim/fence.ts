@@ -39,10 +39,11 @@ export class Fence {
 
   /** What this node says when it connects. */
   hello(): Hello {
-    const { self, incarnation, roster } = this.#options
+    const { self: node, incarnation, roster, contacts } = this.#options
     const epoch = this.#ownEpoch
+    const isJoining = contacts.size > 0 && epoch === 0 && !this.#kept.hasJoined
     if (epoch > 0 && !this.#kept.hasJoined) this.#save({ ...this.#kept, hasJoined: true })
-    return { cluster: 'sim', roster, node: self, incarnation, address: self, epoch }
+    return { cluster: 'sim', roster, node, incarnation, address: node, epoch, isJoining }
   }
 
   /** What it has promised is not on its disk. */

@@ -7,7 +7,7 @@ export function rolledBack(self: NodeId): AetherError {
   return new AetherError(
     'membership-lost',
     'other nodes remember what this one has promised, and its disk does not: an older copy of the data directory was put back',
-    readdition(self),
+    replacement(self),
   )
 }
 
@@ -18,11 +18,11 @@ export function excluded(
   peer?: NodeId,
 ): AetherError {
   const who = peer === undefined ? 'the cluster' : `the cluster, by ${peer},`
-  const what =
-    reason === 'removed'
-      ? `${who} has removed ${self}`
-      : `${who} knows another disk under the name ${self} than the one in this data directory`
-  return new AetherError('membership-lost', what, readdition(self))
+  if (reason === 'removed') {
+    return new AetherError('membership-lost', `${who} has removed ${self}`, readdition(self))
+  }
+  const what = `${who} knows another disk under the name ${self} than the one in this data directory`
+  return new AetherError('membership-lost', what, replacement(self))
 }
 
 /** This node has applied its own removal. */
@@ -30,13 +30,19 @@ export function removed(self: NodeId, cluster: string): AetherError {
   return new AetherError(
     'membership-lost',
     `${self} was removed from the cluster ${cluster}`,
-    `Its data directory is of no use to the cluster any more. To take the machine in again, empty it, set \`join = true\` in [cluster] and start; then run \`aether cluster add ${self}\` on another node.`,
+    `Its data directory is of no use to the cluster any more. To take the machine in again:\n${readdition(self)}`,
   )
 }
 
+/** How a member whose disk cannot be used any more gets back into its cluster. */
+function replacement(self: NodeId): string {
+  return `On another node run \`aether cluster remove ${self}\`.\n${readdition(self)}`
+}
+
+/** How a node that is no member any more gets back into its cluster. */
 function readdition(self: NodeId): string {
   return [
-    `On another node run \`aether cluster remove ${self}\`; here empty the data directory, set \`join = true\` in [cluster]`,
-    `and start; then run \`aether cluster add ${self}\`. The others give it what it needs.`,
+    'Here empty the data directory, set `join = true` in [cluster] and start; then on another node run',
+    `\`aether cluster add ${self}\`. The others give it what it needs.`,
   ].join('\n')
 }

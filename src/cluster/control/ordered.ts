@@ -27,7 +27,11 @@ export type OrderedResult =
   | ControlConflict
   | {
       readonly kind: 'refused'
-      readonly why: 'format-not-enabled' | 'format-not-known-by-all' | MembershipRefusal
+      readonly why:
+        | 'format-not-enabled'
+        | 'format-not-known-by-all'
+        | 'state-full'
+        | MembershipRefusal
     }
 
 /** The highest format of commands that this program knows. A change of what a command does is a new format. */

@@ -66,6 +66,7 @@ export class ReplicatedControlStore implements ControlStore {
     const result = outcome.value
     if (result.kind === 'written') return ok(result.revision)
     if (result.kind === 'conflict') return err(result)
+    if (result.kind === 'refused' && result.why === 'state-full') return err(FULL)
     return err({ kind: 'unavailable', reason: `the cluster refuses the command: ${result.kind}` })
   }
 
@@ -190,6 +191,11 @@ const READS_MAX = 65_536
 const CUT_OFF: Unavailable = {
   kind: 'unavailable',
   reason: 'too few nodes of the cluster answer to know the latest state',
+}
+
+const FULL: Unavailable = {
+  kind: 'unavailable',
+  reason: 'the control state is full: delete keys that are not needed any more',
 }
 
 function keyOf({ client, seq }: Session): string {

@@ -57,6 +57,7 @@ export class ClusterMember implements ClusterAdmin {
   #epoch = -1
   #tick = 0
   #isChanging = false
+  #isClosing = false
   #strandedTicks = 0
 
   /** Opens what the data directory holds of the cluster. Nobody is talked to before `start`. Rejects with an AetherError. */
@@ -182,6 +183,7 @@ export class ClusterMember implements ClusterAdmin {
 
   /** Ends the connections, answers whatever waits and closes the files. No call may follow. */
   async close(): Promise<void> {
+    this.#isClosing = true
     this.#departure.cancel()
     await closeInOrder([async () => this.#transport?.close(), () => this.#consensus.close()])
   }
@@ -245,9 +247,9 @@ export class ClusterMember implements ClusterAdmin {
     this.#consensus.connected(peer)
   }
 
-  /** Of the attempts that fail alike the first is told, and none of those that end with a refusal. */
+  /** Of the attempts that fail alike the first is told; none that end with a refusal, or because this node is closed. */
   #unreachable(peer: NodeId, reason: string): void {
-    if (this.#refusals.has(peer) || this.#failures.get(peer) === reason) return
+    if (this.#isClosing || this.#refusals.has(peer) || this.#failures.get(peer) === reason) return
     this.#failures.set(peer, reason)
     this.#options.report('warn', 'a node cannot be reached', { peer, reason })
   }

@@ -61,8 +61,11 @@ export class Acceptor {
   #watch(socket: Socket): void {
     const { limits } = this.#options
     const key = remoteEnd(socket)
+    // What ended before it was accepted has no remote end, and an end may come back before it was missed.
+    this.#expel(key)
     const stranger: Stranger = {
       socket,
+      host: socket.remoteAddress,
       deadline: setTimeout(() => this.#expel(key), limits.handshakeMs),
       isBlamed: false,
     }
@@ -73,8 +76,16 @@ export class Acceptor {
       if (this.#strangers.get(key) === stranger) this.#expel(key)
     })
     // An honest handshake takes milliseconds, so whoever has been here longest is the least honest.
-    const [oldest] = this.#strangers.keys()
-    if (this.#strangers.size > limits.strangers && oldest !== undefined) this.#expel(oldest)
+    const all = [...this.#strangers.keys()]
+    const ofHost = all.filter((one) => this.#strangers.get(one)?.host === stranger.host)
+    this.#expelOldest(ofHost, limits.strangersPerHost)
+    this.#expelOldest(all, limits.strangers)
+  }
+
+  /** Of `keys`, oldest first, if they are more than `most`. */
+  #expelOldest(keys: readonly string[], most: number): void {
+    const [oldest] = keys
+    if (keys.length > most && oldest !== undefined) this.#expel(oldest)
   }
 
   #expel(key: string): void {
@@ -171,7 +182,13 @@ export type AcceptorOptions = {
   onAdmitted(node: NodeId): void
 }
 
-type Stranger = { readonly socket: Socket; readonly deadline: NodeJS.Timeout; isBlamed: boolean }
+type Stranger = {
+  readonly socket: Socket
+  /** Undefined when the connection had ended before it was accepted. */
+  readonly host: string | undefined
+  readonly deadline: NodeJS.Timeout
+  isBlamed: boolean
+}
 
 type Guest = { readonly connection: Connection; readonly hello: Hello }
 

@@ -192,7 +192,8 @@ function encodeHello(hello: Hello): Uint8Array {
       .sizedText(hello.node)
       .sizedText(hello.incarnation)
       .sizedText(hello.address)
-      .uint48(hello.epoch),
+      .uint48(hello.epoch)
+      .uint8(hello.isJoining ? 1 : 0),
   )
 }
 
@@ -221,6 +222,7 @@ function decodeHello(bytes: Uint8Array): Result<Hello, 'malformed'> {
       incarnation: reader.sizedText(),
       address: reader.sizedText(),
       epoch: reader.uint48(),
+      isJoining: reader.uint8() === 1,
     }
     return isValid(hello) && reader.rest().length === 0 ? ok(hello) : err('malformed')
   } catch {

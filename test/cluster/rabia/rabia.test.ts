@@ -279,3 +279,17 @@ test('a node that has stopped at a command applies nothing of what it is told of
     expect(cluster.host(c).rabia.status()).toMatchObject({ slot: 1, digest: '' })
   }
 })
+
+test('requests gather while another batch is ahead, and go into one', () => {
+  const cluster = new Cluster([a, b, c])
+  cluster.settle()
+  cluster.request(a, 'first', 'alone')
+  cluster.deliver(cluster.packets.findIndex(({ to }) => to === b))
+  for (const client of ['second', 'third', 'fourth']) cluster.request(b, client, client)
+  cluster.settle()
+  expect(cluster.applied(c)).toEqual(['alone', 'second', 'third', 'fourth'])
+  const sizes = cluster.effects.flatMap(({ node, effect }) =>
+    node === c && effect.kind === 'applied' ? [effect.requests] : [],
+  )
+  expect(sizes).toEqual([1, 3])
+})

@@ -19,8 +19,15 @@ const N1: Hello = {
   incarnation: '00'.repeat(16),
   address: '10.0.0.1:8090',
   epoch: 3,
+  isJoining: false,
 }
-const N2: Hello = { ...N1, roster: undefined, node: 'n2' as NodeId, address: '[::1]:8090' }
+const N2: Hello = {
+  ...N1,
+  isJoining: true,
+  roster: undefined,
+  node: 'n2' as NodeId,
+  address: '[::1]:8090',
+}
 const TO_N2 = { to: N2.node, sought: 'aa'.repeat(16), hello: N1 }
 
 const BOUND = { channelBinding: new Uint8Array(0) }
@@ -127,6 +134,7 @@ test('the longest hello fits into a handshake', () => {
     incarnation: 'i'.repeat(255),
     address: `${'h'.repeat(253)}:65535`,
     epoch: 2 ** 48 - 1,
+    isJoining: true,
   }
   const { node: to, incarnation: sought } = longest
   const { met, introduction, concluded, answer } = converse({

@@ -370,6 +370,17 @@ test('nothing comes from a transport that has been closed', async () => {
   expect(a.log).toHaveLength(length)
 })
 
+test('a transport that is closed does not blame the membership', async () => {
+  const reasons: string[] = []
+  const a = await started('a', { onDisconnected: (_, reason) => reasons.push(reason) })
+  const b = await started('b')
+  b.transport.setPeers([a.peer()])
+  a.transport.setPeers([b.peer()])
+  await a.sees('+b')
+  await a.transport.close()
+  expect(reasons).toEqual(['this node is shutting down'])
+})
+
 test('a port that is taken is an error of listen', async () => {
   const a = await started('a')
   const b = new TestNode('b', { listen: a.address })
