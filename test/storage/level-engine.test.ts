@@ -26,6 +26,7 @@ describe('the level engine', () => {
     const directory = await mkdtemp(join(tmpdir(), 'aether-level-'))
     directories.push(directory)
     await mkdir(join(directory, 'engine'))
+    await mkdir(join(directory, 'values'))
     return join(directory, 'engine')
   }
 
@@ -33,6 +34,7 @@ describe('the level engine', () => {
     const engine = await openLevelEngine({
       disk: localDisk,
       directory,
+      valueDirectory: join(directory, '..', 'values'),
       space: new SpaceGuard(localDisk, join(directory, '..')),
       failStop: new FailStop(),
       openStore: openLevelStore,
