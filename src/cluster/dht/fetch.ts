@@ -21,7 +21,9 @@ import { compareVersions, VERSION_NONE } from './version.ts'
  *    to undo a write.
  * 2. Records come in pages, each with the entries as they are now, each page one commit. While
  *    entries are newer than the last record this replica is *incomplete*: durably, from the commit
- *    that makes it so to the one that ends it. It then counts for nothing.
+ *    that makes it so to the one that ends it. Nobody can have anything from it then. It still knows
+ *    up to where it had everything: of what it has said to have, nothing later can be committed that
+ *    the other lacks.
  * 3. Without a common version it gives up all it has and fetches every entry, then what has been
  *    written meanwhile. So does a replica that starts incomplete.
  *
@@ -38,6 +40,7 @@ export class Fetch {
   /** The newest version seen: when the records reach it the entries fit them. */
   #until: Version = VERSION_NONE
   #isCleared = false
+  #had: Version = VERSION_NONE
   /** What is waited for: a page, a scan of what has to go, or (neither) the disk. */
   #turn: number | undefined
   #scan: number | undefined
@@ -51,6 +54,7 @@ export class Fetch {
   begin(): void {
     const { log, history, partition, view, isComplete } = this.#options
     this.#since = isComplete() ? log.commonWith(history) : undefined
+    this.#had = this.#options.had ?? this.#since ?? log.durable
     if (this.#since === undefined) {
       this.#clear()
       return
@@ -116,12 +120,12 @@ export class Fetch {
     const records = log.after(VERSION_NONE)
     const operations: EngineOperation[] = [
       sealOperation(partition, promised()),
-      incompleteOperation(partition, false),
+      incompleteOperation(partition, this.#had),
     ]
     for (const { version } of records) {
       operations.push({ kind: 'delete', key: recordKey(partition, version) })
     }
-    const change = { common: VERSION_NONE, older: [], newer: [], isComplete: false }
+    const change = { common: VERSION_NONE, older: [], newer: [], had: this.#had }
     this.#options.persist(operations, undefined, change)
   }
 
@@ -149,7 +153,7 @@ export class Fetch {
   }
 
   #takeRecords({ older, newer, entries }: RecordPage): void {
-    const { partition, log, isComplete: wasComplete, promised, bounds } = this.#options
+    const { partition, log, isComplete, promised, bounds } = this.#options
     const common = this.#since
     assert(common !== undefined, 'records are fetched from a common version on')
     const operations: EngineOperation[] = []
@@ -168,12 +172,12 @@ export class Fetch {
       if (version.seq > last.seq - bounds.retained) break
       operations.push({ kind: 'delete', key: recordKey(partition, version) })
     }
-    const isComplete = compareVersions(last, this.#until) >= 0
-    if (!isComplete) operations.push(sealOperation(partition, promised()))
-    if (isComplete !== wasComplete()) operations.push(incompleteOperation(partition, isComplete))
+    const had = compareVersions(last, this.#until) >= 0 ? undefined : this.#had
+    if (had !== undefined) operations.push(sealOperation(partition, promised()))
+    if (isComplete() !== (had === undefined)) operations.push(incompleteOperation(partition, had))
     this.#since = last
     this.#keys = []
-    this.#options.persist(operations, last, { ...change, isComplete })
+    this.#options.persist(operations, last, { ...change, had })
   }
 
   #see(entry: Uint8Array): void {
@@ -201,7 +205,8 @@ export type LogChange = {
   readonly common: Version
   readonly older: readonly Retained[]
   readonly newer: readonly Retained[]
-  readonly isComplete: boolean
+  /** Undefined when the replica is complete with that. */
+  readonly had: Version | undefined
 }
 
 export type FetchOptions = {
@@ -215,6 +220,8 @@ export type FetchOptions = {
   readonly view: View
   /** Whether this replica has every write up to its last. */
   readonly isComplete: () => boolean
+  /** Of a replica that was incomplete before: up to where it had everything. */
+  readonly had: Version | undefined
   /** The epoch that this replica has promised. */
   readonly promised: () => number
   readonly nextTurn: () => number

@@ -48,13 +48,17 @@ export type Appended = {
 /** From a primary that takes over: accept nothing more of earlier epochs, and say what you have. */
 export type Seal = { readonly kind: 'seal'; readonly epoch: number }
 
-/** Promised durably. What is in `history` is all there will be of earlier epochs here. */
+/** Promised durably. Of earlier epochs there will be nothing more here. */
 export type Sealed = {
   readonly kind: 'sealed'
   readonly epoch: number
-  readonly history: readonly Run[]
-  /** Undefined for none: whether this replica has every write up to the end of its history. */
-  readonly isComplete: boolean
+  /** Undefined when the replica is incomplete: then nobody can have it from here. */
+  readonly history: readonly Run[] | undefined
+  /**
+   * What this replica has ever said it has, and what was answered because of it, is in every
+   * history that ends here or later.
+   */
+  readonly had: Version
 }
 
 /** From the primary, for a read: has a later epoch been promised? */

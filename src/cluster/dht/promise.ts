@@ -4,10 +4,11 @@
  * has neither.
  *
  *     sealed      03 partition → format, epoch in 4 bytes
- *     incomplete  04 partition → format
+ *     incomplete  04 partition → format, epoch in 4 bytes, seq in 6
  */
 import { BinaryReader, encodeBinary } from '../../base/binary.ts'
 import type { PartitionId } from '../../base/ids.ts'
+import type { Version } from '../../base/port.ts'
 import type { EngineOperation } from '../../storage/index.ts'
 import { assertFormat } from './entry.ts'
 
@@ -21,10 +22,15 @@ export function sealOperation(partition: PartitionId, epoch: number): EngineOper
   return { kind: 'put', key: sealedKey(partition), value }
 }
 
-/** The admission that this replica lacks some of the writes up to its last, or its taking back. */
-export function incompleteOperation(partition: PartitionId, isComplete: boolean): EngineOperation {
+/** The admission that this replica is incomplete and had everything up to `had`; undefined takes it back. */
+export function incompleteOperation(
+  partition: PartitionId,
+  had: Version | undefined,
+): EngineOperation {
   const key = incompleteKey(partition)
-  return isComplete ? { kind: 'delete', key } : { kind: 'put', key, value: Uint8Array.of(FORMAT) }
+  if (had === undefined) return { kind: 'delete', key }
+  const value = encodeBinary((writer) => writer.uint8(FORMAT).uint32(had.epoch).uint48(had.seq))
+  return { kind: 'put', key, value }
 }
 
 /** What the engine has of both. */
@@ -34,15 +40,24 @@ export function readPromise(
 ): Promised {
   const sealed = view(sealedKey(partition))
   const incomplete = view(incompleteKey(partition))
-  if (incomplete !== undefined) assertFormat(incomplete[0] ?? 0, FORMAT)
-  if (sealed === undefined) return { epoch: 0, isComplete: incomplete === undefined }
-  const reader = new BinaryReader(sealed)
-  assertFormat(reader.uint8(), FORMAT)
-  return { epoch: reader.uint32(), isComplete: incomplete === undefined }
+  return {
+    epoch: sealed === undefined ? 0 : readerOf(sealed).uint32(),
+    had: incomplete === undefined ? undefined : readVersion(readerOf(incomplete)),
+  }
 }
 
-/** `epoch` is 0 when none was promised. */
-export type Promised = { readonly epoch: number; readonly isComplete: boolean }
+/** `epoch` is 0 when none was promised. Without `had` the replica is complete. */
+export type Promised = { readonly epoch: number; readonly had: Version | undefined }
+
+function readerOf(bytes: Uint8Array): BinaryReader {
+  const reader = new BinaryReader(bytes)
+  assertFormat(reader.uint8(), FORMAT)
+  return reader
+}
+
+function readVersion(reader: BinaryReader): Version {
+  return { epoch: reader.uint32(), seq: reader.uint48() }
+}
 
 function sealedKey(partition: PartitionId): Uint8Array {
   return encodeBinary((writer) => writer.uint8(SEALED).uint16(partition))

@@ -114,7 +114,7 @@ export class ReplicaHost {
     // One more than there may be: what was not trimmed is seen, and never hides the newest.
     const range = { gte: prefix, lt: prefixEnd(prefix), limit: RECORDS_RETAINED + 1 }
     const view = (key: Uint8Array) => engine.get(key)
-    const { isComplete } = readPromise(partition, view)
+    const isComplete = readPromise(partition, view).had === undefined
     const mark = this.#marks.get(partition)
     const history = recoverHistory(partition, await engine.scan(range), mark, { isComplete })
     const replica = new Replica({ partition, self, view }, history)

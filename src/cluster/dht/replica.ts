@@ -45,7 +45,8 @@ export class Replica {
   /** Nothing of an earlier epoch is accepted; that much of it is durable. */
   #promised: number
   #promisedDurably: number
-  #isComplete: boolean
+  /** Of a replica that is incomplete: up to where it had everything. */
+  #had: Version | undefined
   #primary: Primary | undefined
   #takeover: Takeover | undefined
   #fetch: Fetch | undefined
@@ -61,7 +62,7 @@ export class Replica {
     this.#bounds = bounds
     this.#turnLast = turnFirst
     this.#log = new Log(history, bounds.retained)
-    this.#isComplete = promise.isComplete
+    this.#had = promise.had
     this.#promisedDurably = Math.max(promise.epoch, this.#log.durable.epoch)
     this.#promised = this.#promisedDurably
     this.#source = new Source({
@@ -151,7 +152,7 @@ export class Replica {
     this.#observe(placement.epoch)
     const { epoch, primary, replicas } = placement
     if (epoch < this.#promised || primary !== this.#options.self) return
-    if (replicas.length === 1 && this.#isComplete && this.#out.isDurable) {
+    if (replicas.length === 1 && this.#counts() && this.#out.isDurable) {
       this.#lead(placement)
       this.#out.role('primary', epoch)
       return
@@ -245,9 +246,9 @@ export class Replica {
     }
   }
 
-  #change({ common, older, newer, isComplete }: LogChange): void {
+  #change({ common, older, newer, had }: LogChange): void {
     this.#log.replace(common, older, newer)
-    this.#isComplete = isComplete
+    this.#had = had
     this.#promisedDurably = Math.max(this.#promisedDurably, this.#log.durable.epoch)
   }
 
@@ -359,8 +360,9 @@ export class Replica {
   }
 
   #answerSeal(to: NodeId, epoch: number): void {
-    const isComplete = this.#counts()
-    const answer: Sealed = { kind: 'sealed', epoch, history: this.#log.runs(), isComplete }
+    const history = this.#counts() ? this.#log.runs() : undefined
+    const had = this.#had ?? this.#log.durable
+    const answer: Sealed = { kind: 'sealed', epoch, history, had }
     if (to !== this.#options.self) {
       this.#out.send(to, answer)
       return
@@ -369,8 +371,9 @@ export class Replica {
     this.#adopt()
   }
 
-  #askForPromises({ epoch, missing }: Takeover): void {
-    for (const replica of missing()) {
+  #askForPromises(takeover: Takeover): void {
+    const { epoch } = takeover
+    for (const replica of takeover.missing()) {
       if (replica === this.#options.self) this.#seal(epoch, replica)
       else this.#out.send(replica, { kind: 'seal', epoch })
     }
@@ -381,11 +384,11 @@ export class Replica {
     const takeover = this.#takeover
     if (takeover === undefined || this.#fetch !== undefined || !this.#out.isDurable) return
     const { self } = this.#options
-    const [node, best] = takeover.choose(self, this.#bounds.repeatTicks) ?? []
-    if (node === undefined || best === undefined) return
+    const best = takeover.choose(self, this.#bounds.repeatTicks)
+    if (best === undefined) return
     const { durable } = this.#log
     const isHere = this.#counts() && compareVersions(durable, endOf(best.history)) >= 0
-    if (!isHere) this.#fetchFrom(node, takeover.epoch, best.history)
+    if (!isHere) this.#fetchFrom(best.from, takeover.epoch, best.history)
     else if (this.#placement !== undefined) this.#lead(this.#placement)
   }
 
@@ -400,6 +403,7 @@ export class Replica {
       log: this.#log,
       view: this.#options.view,
       isComplete: () => this.#counts(),
+      had: this.#had,
       promised: () => this.#promised,
       nextTurn: () => ++this.#turnLast,
       send: (to, pull) => this.#out.send(to, pull),
@@ -412,7 +416,7 @@ export class Replica {
   }
 
   #fetched(fetch: Fetch, change: LogChange | undefined): void {
-    if (!change?.isComplete) {
+    if (change === undefined || change.had !== undefined) {
       fetch.persisted()
       return
     }
@@ -455,7 +459,7 @@ export class Replica {
     const { origin } = this.#placement ?? {}
     const isUnfilled =
       origin !== undefined && origin !== this.#options.self && this.#log.durable.seq === 0
-    return this.#isComplete && !isUnfilled
+    return this.#had === undefined && !isUnfilled
   }
 }
 

@@ -1,14 +1,14 @@
 import type { NodeId } from '../../base/ids.ts'
-import { endOf } from './log.ts'
+import { endOf, type Run } from './log.ts'
 import type { Sealed } from './message.ts'
 import type { Quorums } from './quorum.ts'
 import { compareVersions } from './version.ts'
 
 /**
  * What the replicas say that a new primary has asked to promise its epoch. None of them accepts
- * anything of earlier epochs any more. A write that was answered is at `write` of them, so it is in
- * one of any `seal` complete histories; the one that ends last has everything that the others have and
- * may have been answered.
+ * anything of earlier epochs any more. A write that was answered is at `write` of them, so of any
+ * `seal` of them at least one had it; the history that ends last, and no earlier than what any of these
+ * had, has it too. One that is incomplete is counted and cannot be chosen.
  */
 export class Takeover {
   readonly epoch: number
@@ -44,20 +44,27 @@ export class Takeover {
    * Whose history to adopt, `self` before others that end alike; undefined while too few have
    * answered. Where one is enough, all are given `patienceTicks` to answer.
    */
-  choose(self: NodeId, patienceTicks: number): readonly [NodeId, Sealed] | undefined {
-    const own = this.#answers.get(self)
-    if (own === undefined) return undefined
-    const complete = [...this.#answers].filter(([, answer]) => answer.isComplete)
-    if (complete.length < this.#quorums.seal) return undefined
-    const isHasty = this.#quorums.seal === 1 && this.missing().length > 0
-    if (this.#quorums.write === 1 && isHasty && this.age < patienceTicks) return undefined
-    const rank = ([node, { history }]: readonly [NodeId, Sealed]) => ({
-      end: endOf(history),
-      isSelf: node === self,
-    })
-    return complete.toSorted((a, b) => {
-      const [one, other] = [rank(a), rank(b)]
-      return compareVersions(other.end, one.end) || Number(other.isSelf) - Number(one.isSelf)
-    })[0]
+  choose(self: NodeId, patienceTicks: number): Adoption | undefined {
+    if (!this.#answers.has(self)) return undefined
+    const isHasty = this.#quorums.write === 1 && this.missing().length > 0
+    if (isHasty && this.age < patienceTicks) return undefined
+    const best = this.#best(self)
+    if (best === undefined) return undefined
+    const isCovered = ({ had }: Sealed) => compareVersions(had, endOf(best.history)) <= 0
+    const covered = [...this.#answers.values()].filter(isCovered)
+    return covered.length < this.#quorums.seal ? undefined : best
+  }
+
+  #best(self: NodeId): Adoption | undefined {
+    let best: Adoption | undefined
+    for (const [from, { history }] of this.#answers) {
+      if (history === undefined) continue
+      const later = best === undefined ? 1 : compareVersions(endOf(history), endOf(best.history))
+      if (later > 0 || (later === 0 && from === self)) best = { from, history }
+    }
+    return best
   }
 }
+
+/** A history, and who has it. */
+export type Adoption = { readonly from: NodeId; readonly history: readonly Run[] }
