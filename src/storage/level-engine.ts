@@ -9,6 +9,7 @@
  */
 import { assert } from '../base/assert.ts'
 import { compareBytes, concat } from '../base/bytes.ts'
+import { AetherError } from '../base/fault.ts'
 import type { NoSpace } from '../base/port.ts'
 import { err, ok, type Result } from '../base/result.ts'
 import { CommitQueue } from './commit-queue.ts'
@@ -208,7 +209,12 @@ class LevelEngine implements Engine {
       await Promise.allSettled(this.#scans)
       await this.#values.remove(sparse)
     } catch (error) {
-      this.#failStop.fail(error)
+      // What is damaged is told to whoever reads it. Until it is mended nobody knows what is garbage.
+      if (error instanceof AetherError && error.code === 'data-damaged') {
+        await this.#values.remove([])
+      } else {
+        this.#failStop.fail(error)
+      }
     } finally {
       this.#collecting = undefined
     }

@@ -77,6 +77,8 @@ export class Operator implements Observer {
   lose(node: NodeId): boolean {
     const isSpare = this.voters.length > 2 || !this.voters.includes(node)
     if (!isSpare || this.#goals.has(node) || !this.#isKnown(node)) return false
+    // With its disk it would lose what it knows of the others, and begin anew by itself.
+    if (this.#cluster.configurationOf(node).founders.join() === node) return false
     if (this.#isPursuing('replace') || this.#isPursuing('leave')) return false
     const machine = this.#cluster.machine(node)
     machine.replaceDisk()
@@ -106,11 +108,12 @@ export class Operator implements Observer {
     const process = this.#cluster.process(node)
     const { epoch = 0, members = [] } = process?.registers.membership ?? {}
     if (epoch === 0 || process?.incarnation !== this.incarnationOf(node)) return false
-    return !members.some(({ id, incarnation }) =>
-      incarnation === undefined
-        ? this.members.includes(id)
-        : this.incarnationOf(id) === incarnation && (id !== node || this.members.length === 1),
-    )
+    const pins = process?.fence.pins
+    return !members.some(({ id, incarnation = pins?.get(id) }) => {
+      if (id === node) return this.members.length === 1
+      if (incarnation === undefined) return this.members.includes(id)
+      return this.incarnationOf(id) === incarnation
+    })
   }
 
   #isPursuing(kind: Goal['kind']): boolean {

@@ -119,6 +119,19 @@ describe('the collection of garbage', () => {
     await expectState(engine, new Map(Array.from({ length: 60 }, (_, i) => [`k${i}`, `${i}`])))
   })
 
+  test('removes nothing as long as a value that lives is damaged, and stops nobody', async () => {
+    const { engine, disk } = await open()
+    await engine.commit(['a', 'b', 'damaged', 'c', 'd'].map((key) => put(key, large(key))))
+    const file = await disk.open('/values/1-0', 'read')
+    await file.write(utf8('?'), 5_000)
+    for (let i = 0; i < 100; i++) {
+      expect(await engine.commit([put(`${'abcd'[i % 4]}`, large(`${i}`))])).toEqual({ ok: true })
+    }
+    expect((await settle(disk)).length).toBeGreaterThan(20)
+    expect(() => engine.get(utf8('damaged'))).toThrow('file 1 is damaged at byte 4000')
+    expect(engine.get(utf8('d'))).toEqual(large('99'))
+  })
+
   test('loses nothing to writes, scans and crashes that come in between', async () => {
     const seed = Date.now() % 1_000_000
     for (let round = 0; round < 60; round++) {

@@ -71,8 +71,9 @@ export class ReplicatedControlStore implements ControlStore {
 
   /** Has the log order the command, and answers with what came of it. */
   async execute(command: OrderedCommand): Promise<OrderedOutcome> {
+    const text = encodeOrdered(command)
     const session = this.#idle.pop() ?? this.#newSession()
-    const request = { ...session, command: encodeOrdered(command) }
+    const request = { ...session, command: text }
     const { promise, resolve } = Promise.withResolvers<OrderedOutcome>()
     const key = keyOf(session)
     this.#writes.set(key, { resolve, deadline: this.#tick + TICKS_MAX })

@@ -14,22 +14,23 @@ import type { Admission, Hello, RefusalReason } from '../wire/index.ts'
 export function admission(hello: Hello, own: OwnView): Verdict {
   if (hello.cluster !== own.cluster) return refused('foreign-cluster')
   if (hello.node === own.self) return refused('other-incarnation')
-  // A node that knows no member yet takes what it asked for from those it was told to ask.
-  if (own.committed.epoch === 0) {
-    return own.contacts.has(hello.node) ? { admit: true } : refused('not-a-member')
-  }
+  // A node that is no member yet takes what it asked for from those it was told to ask.
+  if (own.contacts.has(hello.node)) return { admit: true }
+  if (own.committed.epoch === 0) return refused('not-a-member')
   const isForeign = hello.roster !== undefined && own.roster !== undefined
   const member = own.committed.members.find(({ id }) => id === hello.node)
   if (member?.incarnation !== undefined) {
     return member.incarnation === hello.incarnation
       ? { admit: true }
-      : refused('other-incarnation', true)
+      : refused('other-incarnation', hello.epoch === 0)
   }
   if (isForeign && hello.roster !== own.roster) return refused('foreign-roster')
   if (member === undefined) {
     if (hello.epoch === 0) return refused('not-a-member', true)
     return refused(hello.epoch <= own.committed.epoch ? 'removed' : 'not-a-member')
   }
+  // It has begun by joining: it has no part in the genesis, and could never be bound.
+  if (hello.roster === undefined) return refused('other-incarnation', true)
   const pinned = own.pins.get(hello.node)
   if (pinned === undefined) return { admit: true, pin: hello.incarnation }
   return pinned === hello.incarnation ? { admit: true } : refused('other-incarnation')
@@ -37,10 +38,11 @@ export function admission(hello: Hello, own: OwnView): Verdict {
 
 /**
  * Whether a refusal by a peer at `peerEpoch` means that this node can never take part again as it is. A peer that has
- * applied less than this node may be wrong about it; a node that knows no member yet has nothing to lose by waiting.
+ * applied less than this node may be wrong about it; one that knows itself to be no member, at `epoch` 0 (`ownEpoch`), has
+ * nothing to lose by waiting.
  */
-export function isFinal(reason: RefusalReason, peerEpoch: number, ownEpoch: number): boolean {
-  if (ownEpoch === 0 || peerEpoch < ownEpoch) return false
+export function isFinal(reason: RefusalReason, peerEpoch: number, epoch: number): boolean {
+  if (epoch === 0 || peerEpoch < epoch) return false
   return reason === 'other-incarnation' || reason === 'removed'
 }
 
@@ -53,7 +55,7 @@ export type OwnView = {
   readonly committed: MembershipSnapshot
   /** Incarnations of founders that are not bound, as they were first met. */
   readonly pins: ReadonlyMap<NodeId, string>
-  /** Whom a node asks that knows no member. */
+  /** Whom a node asks that is no member yet; empty for all others. */
   readonly contacts: ReadonlySet<NodeId>
 }
 

@@ -1,6 +1,11 @@
 import { expect, test } from 'vitest'
 import type { NodeId } from '../../../src/base/ids.ts'
-import { admission, isFinal, type OwnView } from '../../../src/cluster/membership/index.ts'
+import {
+  admission,
+  isFinal,
+  type OwnView,
+  ownEpoch,
+} from '../../../src/cluster/membership/index.ts'
 import type { Hello } from '../../../src/cluster/wire/index.ts'
 
 const [n1, n2, n3, n4] = ['n1', 'n2', 'n3', 'n4'] as [NodeId, NodeId, NodeId, NodeId]
@@ -37,10 +42,16 @@ function hello(node: NodeId, incarnation: string, more: Partial<Hello> = {}): He
 
 test('a bound member is admitted with its incarnation and no other', () => {
   expect(admission(hello(n2, 'two'), own)).toEqual({ admit: true })
-  expect(admission(hello(n2, 'emptied'), own)).toEqual({
+  const stranger = hello(n2, 'emptied', { epoch: 0 })
+  const refusal = { admit: false, reason: 'other-incarnation' }
+  expect(admission(stranger, own)).toEqual({ ...refusal, waits: true })
+})
+
+test('a node that begins the cluster anew under the name of a member does not wait to be added', () => {
+  expect(admission(hello(n2, 'emptied', { epoch: 1 }), own)).toEqual({
     admit: false,
     reason: 'other-incarnation',
-    waits: true,
+    waits: false,
   })
 })
 
@@ -49,6 +60,14 @@ test('a founder that is not bound is held to the incarnation it was first met wi
   const pinned = { ...own, pins: new Map([[n3, 'three']]) }
   expect(admission(hello(n3, 'three'), pinned)).toEqual({ admit: true })
   expect(admission(hello(n3, 'other'), pinned)).toMatchObject({ reason: 'other-incarnation' })
+})
+
+test('a node that joins is not taken for a founder of its name', () => {
+  expect(admission(hello(n3, 'three', { roster: undefined, epoch: 0 }), own)).toEqual({
+    admit: false,
+    reason: 'other-incarnation',
+    waits: true,
+  })
 })
 
 test('what was pinned does not matter once the log has bound the member', () => {
@@ -114,4 +133,16 @@ test('a refusal is final when the other knows as much, and only for a member', (
   for (const reason of ['not-a-member', 'foreign-cluster', 'foreign-roster'] as const) {
     expect(isFinal(reason, 9, 3)).toBe(false)
   }
+})
+
+test('a node speaks of its epoch only while it knows itself to be a member', () => {
+  const { committed } = own
+  const epochOf = (self: NodeId, incarnation: string, isFounder: boolean) =>
+    ownEpoch(committed, { self, incarnation, isFounder })
+  expect(epochOf(n1, 'one', true)).toBe(3)
+  // Another disk had this name: nobody is to take the old one's membership for the new one's.
+  expect(epochOf(n1, 'emptied', true)).toBe(0)
+  expect(epochOf(n3, 'three', true)).toBe(3)
+  expect(epochOf(n3, 'three', false)).toBe(0)
+  expect(epochOf(n4, 'four', false)).toBe(0)
 })

@@ -259,3 +259,23 @@ test('a command that the program does not know stops the node, not the cluster',
     { outcome: { kind: 'busy', reason: 'not known here' } },
   ])
 })
+
+test('a node that has stopped at a command applies nothing of what it is told of later slots', () => {
+  const cluster = new Cluster([a, b, c])
+  cluster.settle()
+  for (const node of [a, b]) cluster.host(node).machine.isNewer = true
+  cluster.crash(c)
+  for (const [client, command] of Object.entries({ one: '?', two: 'after' })) {
+    cluster.request(a, client, command)
+    cluster.settle()
+  }
+  for (let starts = 0; starts < 2; starts++) {
+    cluster.restart(c)
+    for (let i = 0; i < 20; i++) {
+      cluster.tick()
+      cluster.settle()
+    }
+    expect(cluster.applied(c)).toEqual([])
+    expect(cluster.host(c).rabia.status()).toMatchObject({ slot: 1, digest: '' })
+  }
+})
