@@ -167,12 +167,14 @@ export class Fetch {
     for (const { key, value } of [...older, ...newer]) operations.push({ kind: 'put', key, value })
     const change = { common, older: older.map(retainedOf), newer: newer.map(retainedOf) }
     const last = change.newer.at(-1)?.version ?? common
-    const kept = log.before(common.seq + 1)
-    for (const { version } of [...change.older, ...kept, ...change.newer]) {
+    const records = [...change.older, ...log.before(common.seq + 1), ...change.newer]
+    for (const { version } of records) {
       if (version.seq > last.seq - bounds.retained) break
       operations.push({ kind: 'delete', key: recordKey(partition, version) })
     }
-    const had = compareVersions(last, this.#until) >= 0 ? undefined : this.#had
+    // Fewer records than a replica keeps only stay behind while more are to come.
+    const isFull = records.length >= Math.min(last.seq, bounds.retained)
+    const had = isFull && compareVersions(last, this.#until) >= 0 ? undefined : this.#had
     if (had !== undefined) operations.push(sealOperation(partition, promised()))
     if (isComplete() !== (had === undefined)) operations.push(incompleteOperation(partition, had))
     this.#since = last

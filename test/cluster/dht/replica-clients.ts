@@ -92,6 +92,7 @@ export class ReplicaClients {
   /** The versions of values that have been seen. */
   readonly #seen = new Map<string, readonly [version: Version, value: string]>()
   readonly acknowledged: { readonly version: Version; readonly requestId: string }[] = []
+  readonly #readShare: number
   #time = 0
   #clientLast = 0
   /** Writes asked for and takeovers: more than these have not been ordered. */
@@ -100,6 +101,7 @@ export class ReplicaClients {
 
   constructor(random: Random, history: ReplicaHistory, retained: number) {
     this.#random = random
+    this.#readShare = random.pick([0.2, 0.5, 0.8])
     this.#history = history
     this.#retained = retained
   }
@@ -112,7 +114,7 @@ export class ReplicaClients {
       return
     }
     const partitionKey = this.#random.pick(PARTITION_KEYS)
-    const isRead = this.#random.chance(0.4)
+    const isRead = this.#random.chance(this.#readShare)
     const number = this.#asked.length
     const changes = isRead ? undefined : this.#changes(partitionKey, `v${number}`)
     const asked: Asked = {

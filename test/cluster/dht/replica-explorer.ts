@@ -19,7 +19,7 @@ import { ReplicaNode } from './replica-node.ts'
 export const SMALL: ReplicaBounds = {
   retained: 24,
   inFlight: 6,
-  pageBytes: 200,
+  pageBytes: 60,
   scanEntries: 4,
   outcomeTicks: 8,
   repeatTicks: 2,
@@ -64,6 +64,10 @@ class Explorer {
   #packets: Packet[] = []
   /** The table as it is now; each node knows some earlier one. */
   #placement: Placement
+  /** Copies that arrive some time, in later epochs and later lives too. */
+  readonly #late: Packet[] = []
+  /** Directed links that lose everything. */
+  readonly #cuts = new Set<string>()
   readonly #known = new Map<ReplicaNode, Placement>()
   readonly #counts = {
     takeovers: 0,
@@ -122,7 +126,7 @@ class Explorer {
     const chance = random.next()
     if (chance < 0.002) this.#elect(random.pick(this.#nodes))
     else if (chance < 0.01) this.#tell(node)
-    else if (chance < 0.015) {
+    else if (chance < 0.016) {
       if (node.replica === undefined) this.#start(node)
       else if (random.chance(0.4)) this.#crash(node)
     } else if (chance < 0.017) {
@@ -133,12 +137,29 @@ class Explorer {
       const serving = this.#nodes.filter(({ isServing }) => isServing)
       const asked = serving.length > 0 && random.chance(0.98) ? random.pick(serving) : node
       if (asked.replica !== undefined) this.#clients.ask(asked)
+    } else if (chance < 0.123) this.#cut()
+    else if (chance < 0.14) {
+      if (this.#late.length > 0) this.#deliver(random.pick(this.#late))
     } else if (chance < 0.5) this.#useDisk()
     else if (this.#packets.length > 0) {
       const place = random.int(0, Math.min(this.#packets.length, 12) - 1)
       const packet = this.#packets[place] as Packet
-      if (!random.chance(0.04)) this.#packets.splice(place, 1)
+      if (random.chance(0.05)) this.#late.push(packet)
+      if (!random.chance(0.1)) this.#packets.splice(place, 1)
       if (!random.chance(0.04)) this.#deliver(packet)
+    }
+  }
+
+  /** One direction, both, or all of a node; or everything is whole again. */
+  #cut(): void {
+    const random = this.#random
+    this.#cuts.clear()
+    if (random.chance(0.3)) return
+    const [one, other] = random.shuffled(this.#nodes) as [ReplicaNode, ReplicaNode]
+    const whole = random.chance(0.3)
+    for (const peer of whole ? this.#nodes : [other]) {
+      this.#cuts.add(`${one.self} ${peer.self}`)
+      if (random.chance(0.7)) this.#cuts.add(`${peer.self} ${one.self}`)
     }
   }
 
@@ -174,6 +195,11 @@ class Explorer {
   }
 
   #elect(primary: ReplicaNode): void {
+    // Often because the two do not hear each other: then the earlier one goes on for a while.
+    if (this.#random.chance(0.5)) {
+      const earlier = this.#placement.primary
+      this.#cuts.add(`${earlier} ${primary.self}`).add(`${primary.self} ${earlier}`)
+    }
     this.#placement = {
       ...this.#placement,
       epoch: this.#placement.epoch + 1,
@@ -208,11 +234,12 @@ class Explorer {
   }
 
   #deliver({ from, to, message }: Packet): void {
+    if (this.#cuts.has(`${from} ${to}`)) return
     const node = this.#nodes.find(({ self }) => self === to)
     node?.step({ kind: 'message', from, message })
   }
 
-  /** Whoever answers has seen it on the disk of a quorum, its own among them. */
+  /** Nobody else knows whether a write is committed. */
   #checkWritten(node: ReplicaNode): void {
     if (!node.isServing) throw new Error('a node answers that is not the primary')
   }
@@ -240,6 +267,7 @@ class Explorer {
     for (const node of this.#nodes) if (node.replica === undefined) this.#start(node)
     const primary = this.#random.pick(this.#nodes)
     this.#elect(primary)
+    this.#cuts.clear()
     for (const node of this.#nodes) this.#tell(node)
     for (let round = 0; round < 400; round++) {
       this.#settle()

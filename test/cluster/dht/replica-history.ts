@@ -48,6 +48,7 @@ export class ReplicaHistory {
       const link = this.#links.get(name)
       if (link === undefined) throw new Error(`prefix: nobody has seen ${name}`)
       links.push(link)
+      if (links.length > this.#links.size) throw new Error(`prefix: ${name} follows itself`)
       name = link.before
     }
     return links.reverse()
