@@ -3,16 +3,17 @@ import { type Mutant, mutant } from './mutant.ts'
 const PRIMARY = 'src/cluster/dht/primary.ts'
 const READS = 'src/cluster/dht/reads.ts'
 const REPLICA = 'src/cluster/dht/replica.ts'
+const COPY = 'src/cluster/dht/copy.ts'
 const FETCH = 'src/cluster/dht/fetch.ts'
 const SOURCE = 'src/cluster/dht/source.ts'
 const TAKEOVER = 'src/cluster/dht/takeover.ts'
 const QUORUM = 'src/cluster/dht/quorum.ts'
 const LOG = 'src/cluster/dht/log.ts'
 
-const FENCE = 'if (message.epoch < this.#promised) {'
+const FENCE = 'if (message.epoch < promised) {'
 
 function fenceAllBut(kind: string): string {
-  return `if (message.epoch < this.#promised && message.kind !== '${kind}') {`
+  return `if (message.epoch < promised && message.kind !== '${kind}') {`
 }
 
 /** Bugs of replicated partitions: forgotten rules, and shortcuts that look harmless. */
@@ -28,14 +29,14 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
   mutant(
     'answer a seal without a promise',
     REPLICA,
-    '        this.#observe(message.epoch)\n        this.#seal(message.epoch, from)',
-    '        this.#answerSeal(from, message.epoch)',
+    '        this.#observe(message.epoch)\n        if (this.#copy.seal(message.epoch, from)) this',
+    '        this',
   ),
   mutant(
     'answer a seal before the promise is durable',
-    REPLICA,
-    'if (this.#promisedDurably >= epoch) {',
-    'if (this.#promised >= epoch) {',
+    COPY,
+    'if (this.#promisedDurably >= epoch) return true',
+    'if (this.#promised >= epoch) return true',
   ),
   mutant(
     'seal one replica fewer',
@@ -57,9 +58,9 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
   ),
   mutant(
     'keep writes that the primary lacks',
-    REPLICA,
-    'mayAppend && isSameVersion(write.previous, this.#log.last)',
-    'mayAppend && (isSameVersion(write.previous, this.#log.last) || write.previous.seq === this.#log.last.seq)',
+    COPY,
+    'mayAppend && isSameVersion(write.previous, this.log.last)',
+    'mayAppend && (isSameVersion(write.previous, this.log.last) || write.previous.seq === this.log.last.seq)',
   ),
   mutant(
     'drop records and keep their entries',
@@ -75,9 +76,9 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
   ),
   mutant(
     'adopt from an incomplete replica',
-    REPLICA,
-    'this.#counts() ? this.#log.runs() : undefined',
-    'this.#log.runs()',
+    COPY,
+    'this.isComplete ? this.log.runs() : undefined',
+    'this.log.runs()',
   ),
   mutant(
     'overlook what an incomplete replica had',
@@ -155,9 +156,9 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
     name: 'apply writes out of order',
     edits: [
       {
-        file: REPLICA,
-        find: 'mayAppend && isSameVersion(write.previous, this.#log.last)',
-        put: 'mayAppend && (isSameVersion(write.previous, this.#log.last) || write.previous.seq > this.#log.last.seq)',
+        file: COPY,
+        find: 'mayAppend && isSameVersion(write.previous, this.log.last)',
+        put: 'mayAppend && (isSameVersion(write.previous, this.log.last) || write.previous.seq > this.log.last.seq)',
       },
       {
         file: LOG,

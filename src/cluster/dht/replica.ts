@@ -16,63 +16,42 @@ import { assert } from '../../base/assert.ts'
 import type { NodeId, PartitionId } from '../../base/ids.ts'
 import type { Version } from '../../base/port.ts'
 import { err } from '../../base/result.ts'
-import type { EngineOperation } from '../../storage/index.ts'
 import { BOUNDS, type ReplicaBounds } from './bound.ts'
 import type { View } from './condition.ts'
+import { Copy, type Pending } from './copy.ts'
 import type { Placement, ReplicaEffect, ReplicaInput } from './effect.ts'
-import { Fetch, type LogChange } from './fetch.ts'
 import type { Retained } from './history.ts'
-import { recordKey } from './key.ts'
-import { endOf, Log, type Run } from './log.ts'
-import type { Append, AppendedWrite, ReplicaMessage, Sealed } from './message.ts'
+import { endOf } from './log.ts'
+import type { ReplicaMessage } from './message.ts'
 import { Outbox } from './outbox.ts'
 import { Primary } from './primary.ts'
-import { readPromise, sealOperation } from './promise.ts'
 import { type Consistency, type Quorums, quorumsOf } from './quorum.ts'
-import { decodeRecord } from './record.ts'
-import { Source } from './source.ts'
 import { Takeover } from './takeover.ts'
-import { compareVersions, isSameVersion, VERSION_NONE } from './version.ts'
+import { compareVersions } from './version.ts'
 
 /** The rules are at the head of this file. */
 export class Replica {
   readonly #options: ReplicaOptions
   readonly #bounds: ReplicaBounds
   readonly #out = new Outbox<Pending>()
-  readonly #log: Log
-  readonly #source: Source
+  readonly #copy: Copy
   #placement: Placement | undefined
-  /** Nothing of an earlier epoch is accepted; that much of it is durable. */
-  #promised: number
-  #promisedDurably: number
-  /** Of a replica that is incomplete: up to where it had everything. */
-  #had: Version | undefined
   #primary: Primary | undefined
   #takeover: Takeover | undefined
-  #fetch: Fetch | undefined
-  /** What a primary has said to be committed, as far as it is in this log. */
-  #committed: Version = VERSION_NONE
   #turnLast: number
 
   /** Takes ownership of `history`: what `recoverHistory` gives. */
   constructor(options: ReplicaOptions, history: Retained[]) {
-    const { partition, view, bounds = BOUNDS, turnFirst = 0 } = options
-    const promise = readPromise(partition, view)
+    const { partition, self, view, bounds = BOUNDS, turnFirst = 0 } = options
     this.#options = options
     this.#bounds = bounds
     this.#turnLast = turnFirst
-    this.#log = new Log(history, bounds.retained)
-    this.#had = promise.had
-    this.#promisedDurably = Math.max(promise.epoch, this.#log.durable.epoch)
-    this.#promised = this.#promisedDurably
-    this.#source = new Source({
-      partition,
-      bounds,
-      log: this.#log,
-      view,
-      scan: (range) => this.#out.scan(range),
-      send: (to, page) => this.#out.send(to, page),
-    })
+    const placement = () => this.#placement
+    const nextTurn = () => ++this.#turnLast
+    this.#copy = new Copy(
+      { partition, self, view, bounds, out: this.#out, placement, nextTurn },
+      history,
+    )
   }
 
   /** The effects are in order and complete: nothing else is ever to be done for this input. */
@@ -93,9 +72,7 @@ export class Replica {
         this.#refused(input.token)
         break
       case 'scanned':
-        if (!this.#fetch?.scanned(input.token, input.entries)) {
-          this.#source.scanned(input.token, input.entries)
-        }
+        this.#copy.scanned(input.token, input.entries)
         break
       case 'configure':
         this.#configure(input.placement)
@@ -112,17 +89,17 @@ export class Replica {
 
   /** The version of the state that the view shows at this moment. */
   version(): Version {
-    return this.#primary?.version() ?? this.#log.durable
+    return this.#primary?.version() ?? this.#copy.log.durable
   }
 
   /** What `MapSpace.version` says of a partition key, by the state that the view shows. */
   versionOf(space: string, partitionKey: string): Version {
-    return this.#log.lastWrite(space, partitionKey, this.version().seq)
+    return this.#copy.log.lastWrite(space, partitionKey, this.version().seq)
   }
 
   /** The same when all writes that have been ordered are committed. */
   orderedVersionOf(space: string, partitionKey: string): Version {
-    return this.#log.lastWrite(space, partitionKey, Number.POSITIVE_INFINITY)
+    return this.#copy.log.lastWrite(space, partitionKey, Number.POSITIVE_INFINITY)
   }
 
   /** Whether a write in flight puts or deletes the entry of this `entryName`. */
@@ -135,15 +112,14 @@ export class Replica {
    * anybody who does not mind that it may have been replaced since.
    */
   isCommitted(version: Version): boolean {
-    const committed = this.#primary?.committed ?? this.#committed
+    const committed = this.#primary?.committed ?? this.#copy.committed
     return compareVersions(version, committed) <= 0
   }
 
   /** What an operator and the checkers look at. */
   status(): ReplicaStatus {
-    const { durable } = this.#log
-    const isFetching = this.#fetch !== undefined
-    return { last: durable, promised: this.#promised, isComplete: this.#counts(), isFetching }
+    const { log, promised, isComplete, isFetching } = this.#copy
+    return { last: log.durable, promised, isComplete, isFetching }
   }
 
   #configure(placement: Placement): void {
@@ -151,8 +127,8 @@ export class Replica {
     this.#placement = placement
     this.#observe(placement.epoch)
     const { epoch, primary, replicas } = placement
-    if (epoch < this.#promised || primary !== this.#options.self) return
-    if (replicas.length === 1 && this.#counts() && this.#out.isDurable) {
+    if (epoch < this.#copy.promised || primary !== this.#options.self) return
+    if (replicas.length === 1 && this.#copy.isComplete && this.#out.isDurable) {
       this.#lead(placement)
       this.#out.role('primary', epoch)
       return
@@ -164,41 +140,39 @@ export class Replica {
 
   /** A later epoch ends whatever this replica does in an earlier one. */
   #observe(epoch: number): void {
-    if (epoch <= this.#promised) return
-    this.#promised = epoch
+    if (epoch <= this.#copy.promised) return
     this.#stepDown()
-    this.#fetch = undefined
-    this.#source.forget()
+    this.#copy.promise(epoch)
   }
 
   #stepDown(): void {
     if (this.#primary === undefined && this.#takeover === undefined) return
-    this.#committed = this.#primary?.committed ?? this.#committed
+    this.#copy.learn(this.#primary?.committed)
+    this.#copy.abandon()
     this.#primary?.close()
     this.#primary = undefined
     this.#takeover = undefined
-    this.#fetch = undefined
-    this.#out.role('replica', this.#promised)
+    this.#out.role('replica', this.#copy.promised)
   }
 
   #lead(placement: Placement): void {
     const { partition, self, view } = this.#options
-    const quorums = this.#quorums(placement)
+    const { write, read } = this.#quorums(placement)
     assert(this.#out.isDurable, 'a primary begins with everything durable')
     this.#takeover = undefined
     this.#primary = new Primary({
       partition,
       epoch: placement.epoch,
       others: placement.replicas.filter((replica) => replica !== self),
-      writeQuorum: quorums.write,
-      readQuorum: quorums.read,
+      writeQuorum: write,
+      readQuorum: read,
       bounds: this.#bounds,
-      log: this.#log,
+      log: this.#copy.log,
       view,
       nextTurn: () => ++this.#turnLast,
       host: {
         order: (write, record, entries, append) =>
-          this.#order(write, record, entries, { append, ackTo: undefined }),
+          this.#copy.order(write, record, entries, { append, ackTo: undefined }),
         send: (to, message) => this.#out.send(to, message),
         reply: (answer) => this.#out.reply(answer),
         serving: (epoch) => this.#out.role('primary', epoch),
@@ -206,64 +180,19 @@ export class Replica {
     })
   }
 
-  /** The next write of the log, entries and record in one commit. */
-  #order(write: Retained, record: Uint8Array, operations: EngineOperation[], then: Then): void {
-    const { partition } = this.#options
-    const { version } = write
-    operations.push({ kind: 'put', key: recordKey(partition, version), value: record })
-    const expiring = this.#log.expiring()
-    if (expiring !== undefined) {
-      operations.push({ kind: 'delete', key: recordKey(partition, expiring) })
-    }
-    this.#log.push(write)
-    this.#out.persist(operations, version, { kind: 'write', version, ...then })
-  }
-
   #persisted(token: number): void {
-    const item = this.#out.persisted(token)
-    assert(item !== undefined, 'what is persisted becomes durable in its order')
-    switch (item.kind) {
-      case 'write':
-        this.#log.settle(item.version)
-        this.#promisedDurably = Math.max(this.#promisedDurably, item.version.epoch)
-        if (item.ackTo === undefined) {
-          if (this.#primary !== undefined && item.version.epoch === this.#placement?.epoch) {
-            this.#primary.persisted(item.append)
-          }
-        } else {
-          const { epoch, node } = item.ackTo
-          this.#out.send(node, { kind: 'appended', epoch, version: item.version })
-        }
-        break
-      case 'seal':
-        this.#promisedDurably = Math.max(this.#promisedDurably, item.epoch)
-        this.#answerSeal(item.to, item.epoch)
-        break
-      case 'fetch':
-        if (item.change !== undefined) this.#change(item.change)
-        if (this.#fetch === item.fetch) this.#fetched(item.fetch, item.change)
-        break
+    const item = this.#copy.persisted(token)
+    if (item.kind === 'seal') this.#answerSeal(item.to, item.epoch)
+    else if (item.kind === 'fetch') this.#adopt()
+    else if (item.version.epoch === this.#epoch() && item.ackTo === undefined) {
+      this.#primary?.persisted(item.append)
     }
-  }
-
-  #change({ common, older, newer, had }: LogChange): void {
-    this.#log.replace(common, older, newer)
-    this.#had = had
-    this.#promisedDurably = Math.max(this.#promisedDurably, this.#log.durable.epoch)
   }
 
   #refused(token: number): void {
-    const items = this.#out.refused(token)
-    const first = items.find((item) => item.kind === 'write')
-    if (first !== undefined) {
-      this.#log.cancel(first.version)
-      if (first.version.epoch === this.#placement?.epoch) this.#primary?.refused(first.version)
-    }
-    // Asked for again at a later tick.
-    if (items.some((item) => item.kind === 'fetch' && item.fetch === this.#fetch)) {
-      this.#fetch = undefined
-      this.#takeover?.restart()
-    }
+    const first = this.#copy.refused(token)
+    if (first?.epoch === this.#epoch() && first !== undefined) this.#primary?.refused(first)
+    this.#takeover?.restart()
   }
 
   #receive(from: NodeId, message: ReplicaMessage): void {
@@ -272,12 +201,7 @@ export class Replica {
       case 'seal':
       case 'confirm':
       case 'pull':
-        if (message.epoch < this.#promised) {
-          const { epoch } = message
-          this.#out.send(from, { kind: 'fenced', epoch, by: this.#promised })
-        } else {
-          this.#serve(from, message)
-        }
+        this.#serve(from, message)
         break
       case 'appended':
         if (message.epoch === this.#epoch()) this.#primary?.appended(from, message.version)
@@ -291,7 +215,7 @@ export class Replica {
         break
       case 'records':
       case 'entries':
-        this.#fetch?.page(from, message)
+        this.#copy.page(from, message)
         break
       case 'fenced':
         if (message.epoch === this.#epoch()) this.#stepDown()
@@ -299,141 +223,69 @@ export class Replica {
     }
   }
 
-  /** Of an epoch that is not earlier than the one promised. */
+  /** What only a primary asks, or a replica of its primary. */
   #serve(from: NodeId, message: Extract<ReplicaMessage, { kind: Asking }>): void {
+    const { promised } = this.#copy
+    if (message.epoch < promised) {
+      this.#out.send(from, { kind: 'fenced', epoch: message.epoch, by: promised })
+      return
+    }
     switch (message.kind) {
       case 'append':
         this.#observe(message.epoch)
-        this.#follow(from, message)
+        if (this.#primary === undefined) this.#copy.follow(from, message)
         break
       case 'seal':
         this.#observe(message.epoch)
-        this.#seal(message.epoch, from)
+        if (this.#copy.seal(message.epoch, from)) this.#answerSeal(from, message.epoch)
         break
       case 'confirm':
         this.#out.send(from, { ...message, kind: 'confirmed' })
         break
       case 'pull':
-        if (message.epoch === this.#promised && this.#counts() && this.#takeover === undefined) {
-          this.#source.pull(from, message)
-        }
+        if (this.#takeover === undefined) this.#copy.pull(from, message)
         break
     }
   }
 
-  #follow(from: NodeId, { epoch, history, committed, write }: Append): void {
-    if (this.#fetch !== undefined || this.#primary !== undefined) return
-    const end = endOf(history)
-    const mayAppend = this.#counts() && write !== undefined
-    if (mayAppend && isSameVersion(write.previous, this.#log.last)) {
-      this.#accept(write, { epoch, node: from })
-    } else if (this.#counts() && this.#isUpTo(end)) {
-      this.#out.send(from, { kind: 'appended', epoch, version: end })
-    } else {
-      // What waits for the disk may yet turn out to be what is missing.
-      if (this.#out.isDurable) this.#fetchFrom(from, epoch, history)
-      return
-    }
-    if (compareVersions(committed, this.#committed) > 0) this.#committed = committed
-  }
-
-  /** Whether all that the primary had when it said so is durable here. */
-  #isUpTo(end: Version): boolean {
-    return end.seq === 0 ? this.#log.last.seq === 0 : this.#log.has(end)
-  }
-
-  #accept(write: AppendedWrite, ackTo: AckTo): void {
-    const { version, record } = write
-    const { requestId, space, partitionKey } = decodeRecord(record)
-    const operations = write.entries.map(({ key, value }) => ({ kind: 'put' as const, key, value }))
-    const retained = { version, requestId, space, partitionKey }
-    this.#order(retained, record, operations, { append: undefined, ackTo })
-  }
-
-  #seal(epoch: number, to: NodeId): void {
-    if (this.#promisedDurably >= epoch) {
-      this.#answerSeal(to, epoch)
-      return
-    }
-    const operations = [sealOperation(this.#options.partition, epoch)]
-    this.#out.persist(operations, undefined, { kind: 'seal', epoch, to })
-  }
-
   #answerSeal(to: NodeId, epoch: number): void {
-    const history = this.#counts() ? this.#log.runs() : undefined
-    const had = this.#had ?? this.#log.durable
-    const answer: Sealed = { kind: 'sealed', epoch, history, had }
-    if (to !== this.#options.self) {
-      this.#out.send(to, answer)
-      return
+    const answer = this.#copy.sealed(epoch)
+    if (to !== this.#options.self) this.#out.send(to, answer)
+    else {
+      this.#takeover?.sealed(to, answer)
+      this.#adopt()
     }
-    this.#takeover?.sealed(to, answer)
-    this.#adopt()
   }
 
   #askForPromises(takeover: Takeover): void {
     const { epoch } = takeover
+    const { self } = this.#options
     for (const replica of takeover.missing()) {
-      if (replica === this.#options.self) this.#seal(epoch, replica)
-      else this.#out.send(replica, { kind: 'seal', epoch })
+      if (replica !== self) this.#out.send(replica, { kind: 'seal', epoch })
+      else if (this.#copy.seal(epoch, self)) this.#answerSeal(self, epoch)
     }
   }
 
   /** Takes over as soon as enough is known, and what is known is here. */
   #adopt(): void {
     const takeover = this.#takeover
-    if (takeover === undefined || this.#fetch !== undefined || !this.#out.isDurable) return
-    const { self } = this.#options
-    const best = takeover.choose(self, this.#bounds.repeatTicks)
+    if (takeover === undefined || this.#copy.isFetching || !this.#out.isDurable) return
+    const best = takeover.choose(this.#options.self, this.#bounds.repeatTicks)
     if (best === undefined) return
-    const { durable } = this.#log
-    const isHere = this.#counts() && compareVersions(durable, endOf(best.history)) >= 0
-    if (!isHere) this.#fetchFrom(best.from, takeover.epoch, best.history)
+    const { log, isComplete } = this.#copy
+    const isHere = isComplete && compareVersions(log.durable, endOf(best.history)) >= 0
+    if (!isHere) this.#copy.fetch(best.from, takeover.epoch, best.history)
     else if (this.#placement !== undefined) this.#lead(this.#placement)
-  }
-
-  #fetchFrom(from: NodeId, epoch: number, history: readonly Run[]): void {
-    this.#fetch = undefined
-    const fetch: Fetch = new Fetch({
-      partition: this.#options.partition,
-      from,
-      epoch,
-      history,
-      bounds: this.#bounds,
-      log: this.#log,
-      view: this.#options.view,
-      isComplete: () => this.#counts(),
-      had: this.#had,
-      promised: () => this.#promised,
-      nextTurn: () => ++this.#turnLast,
-      send: (to, pull) => this.#out.send(to, pull),
-      scan: (range) => this.#out.scan(range),
-      persist: (operations, version, change) =>
-        this.#out.persist(operations, version, { kind: 'fetch', fetch, change }),
-    })
-    this.#fetch = fetch
-    fetch.begin()
-  }
-
-  #fetched(fetch: Fetch, change: LogChange | undefined): void {
-    if (change === undefined || change.had !== undefined) {
-      fetch.persisted()
-      return
-    }
-    this.#fetch = undefined
-    const { from, epoch } = fetch
-    if (this.#takeover !== undefined) this.#adopt()
-    else this.#out.send(from, { kind: 'appended', epoch, version: this.#log.durable })
   }
 
   #tick(): void {
     const { repeatTicks } = this.#bounds
     this.#primary?.tick()
-    const fetchAge = this.#fetch?.tick() ?? 0
+    const fetchAge = this.#copy.tick()
     const takeover = this.#takeover
     if (takeover === undefined) return
     if (fetchAge >= REPEATS_MAX * repeatTicks) {
-      this.#fetch = undefined
+      this.#copy.abandon()
       takeover.restart()
     }
     if (takeover.age++ % repeatTicks === 0) this.#askForPromises(takeover)
@@ -452,14 +304,6 @@ export class Replica {
 
   #epoch(): number | undefined {
     return this.#placement?.epoch
-  }
-
-  /** Whether what is here is all there is up to the last write. */
-  #counts(): boolean {
-    const { origin } = this.#placement ?? {}
-    const isUnfilled =
-      origin !== undefined && origin !== this.#options.self && this.#log.durable.seq === 0
-    return this.#had === undefined && !isUnfilled
   }
 }
 
@@ -488,17 +332,3 @@ export type ReplicaStatus = {
 }
 
 type Asking = 'append' | 'seal' | 'confirm' | 'pull'
-
-type AckTo = { readonly node: NodeId; readonly epoch: number }
-
-/** What happens when a write is durable: the primary sends it on, another replica says so to the primary. */
-type Then = {
-  readonly append: AppendedWrite | undefined
-  readonly ackTo: AckTo | undefined
-}
-
-/** What a commit is for. */
-type Pending =
-  | ({ readonly kind: 'write'; readonly version: Version } & Then)
-  | { readonly kind: 'seal'; readonly epoch: number; readonly to: NodeId }
-  | { readonly kind: 'fetch'; readonly fetch: Fetch; readonly change: LogChange | undefined }
