@@ -91,8 +91,13 @@ async function killerOf(mutant: Mutant, directory: string): Promise<string | und
     const check = ['node_modules/typescript/bin/tsc', '--noEmit', '-p', 'tsconfig.mutants.json']
     const { status, output } = await run(directory, check)
     if (status !== 0) throw new Error(`${mutant.name} is no program:\n${output}`)
-    if (REPLICATION_MUTANTS.includes(mutant)) return await killedBy(directory, [REPLICATION])
-    return (await killedByProperty(mutant, directory)) ?? (await killedByScenario(directory))
+    const isReplication = REPLICATION_MUTANTS.includes(mutant)
+    const scenarios = isReplication ? ['dht/replication'] : SCENARIOS
+    return (
+      (await (isReplication
+        ? killedBy(directory, [REPLICATION])
+        : killedByProperty(mutant, directory))) ?? (await killedByScenario(directory, scenarios))
+    )
   } finally {
     for (const [path, source] of originals) writeFileSync(path, source)
   }
@@ -114,8 +119,11 @@ async function killedBy(
   return output.trim().slice(0, KILLER_LENGTH_MAX) || undefined
 }
 
-async function killedByScenario(directory: string): Promise<string | undefined> {
-  const files = SCENARIOS.map((name) => `/${name}.test.ts`)
+async function killedByScenario(
+  directory: string,
+  scenarios: readonly string[],
+): Promise<string | undefined> {
+  const files = scenarios.map((name) => `/${name}.test.ts`)
   const report = join(directory, 'report.json')
   const options = ['--project', 'unit', '--bail', '1', '--reporter', 'json', '--outputFile', report]
   const { status } = await run(directory, [

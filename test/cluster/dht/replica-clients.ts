@@ -17,6 +17,8 @@ import { partition, type ReplicaNode } from './replica-node.ts'
 
 const SPACE = 's'
 const PARTITION_KEYS = ['p', 'q']
+/** At a time: what a search for an order of their requests can cope with. */
+const CLIENTS_MAX = 10
 const SORT_KEYS = ['x', 'y', 'z']
 
 /** What a read finds: the sort keys with their values, which no two writes have in common. */
@@ -107,6 +109,7 @@ export class ReplicaClients {
   }
 
   ask(node: ReplicaNode): void {
+    if (this.#waiting.size >= CLIENTS_MAX) return
     const again = this.#random.chance(0.5) ? this.#again.shift() : undefined
     if (again !== undefined) {
       // Beyond what is retained a retry is a new write.

@@ -271,6 +271,41 @@ test('a read of an entry waits for the write in flight that it may have seen', (
   expect(outcome(asked)).toBe('1/2')
 })
 
+test('a promise is durable before anybody is told of it, and refuses earlier epochs from then on', () => {
+  elect(a, 1)
+  settle()
+  node(b).step({ kind: 'message', from: c, message: { kind: 'seal', epoch: 2 } })
+  expect(packets).toEqual([])
+  node(b).commit()
+  node(b).notify()
+  expect(take('sealed', b).message).toMatchObject({ epoch: 2, history: [{ epoch: 1, last: 1 }] })
+  node(b).stop()
+  node(b).start({ epoch: 1, primary: a, replicas: [a, b, c] })
+  node(b).step({ kind: 'message', from: a, message: { kind: 'confirm', epoch: 1, turn: 1 } })
+  expect(take('fenced', b).message).toMatchObject({ epoch: 1, by: 2 })
+})
+
+test('the history of the latest epoch is adopted, not the longest one', () => {
+  elect(a, 1)
+  settle()
+  for (let i = 0; i < 3; i++) write(a, `lost ${i}`, put('x'))
+  settle([a])
+  elect(b, 2, [b, c])
+  settle([b, c])
+  const client = write(b, 'kept', put('x'))
+  settle([b, c])
+  expect(outcome(client)).toBe('2/3')
+  node(b).stop()
+  elect(a, 3, [a, c])
+  settle([a, c])
+  expect(node(a).isServing).toBe(true)
+  expect(
+    node(a)
+      .engine.records()
+      .map(({ requestId }) => requestId),
+  ).toEqual(['', '', 'kept', ''])
+})
+
 test('writes that only the old primary has are dropped, byte for byte', () => {
   elect(a, 1)
   settle()
