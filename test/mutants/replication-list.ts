@@ -90,7 +90,7 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
     'forget to be incomplete in a crash',
     FETCH,
     'if (isComplete() !== (had === undefined)) operations',
-    'if (had === undefined) operations',
+    'if (!isComplete() && had === undefined) operations',
   ),
   mutant(
     'be complete with entries that are too new',
