@@ -2,8 +2,11 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { MUTANTS } from './list.ts'
+import { REPLICATION_MUTANTS } from './replication-list.ts'
 
-test.each(MUTANTS)('"$name" fits the sources', ({ edits }) => {
+const ALL = [...MUTANTS, ...REPLICATION_MUTANTS]
+
+test.each(ALL)('"$name" fits the sources', ({ edits }) => {
   for (const { file, find, put } of edits) {
     const source = readFileSync(join(import.meta.dirname, '../..', file), 'utf8')
     expect(source.split(find)).toHaveLength(2)
@@ -12,5 +15,5 @@ test.each(MUTANTS)('"$name" fits the sources', ({ edits }) => {
 })
 
 test('no two mutants have one name', () => {
-  expect(new Set(MUTANTS.map(({ name }) => name)).size).toBe(MUTANTS.length)
+  expect(new Set(ALL.map(({ name }) => name)).size).toBe(ALL.length)
 })

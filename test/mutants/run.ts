@@ -8,10 +8,14 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { MUTANTS } from './list.ts'
 import type { Mutant } from './mutant.ts'
+import { REPLICATION_MUTANTS } from './replication-list.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 const COPIED = ['src', 'test', 'types', 'package.json', 'tsconfig.json', 'vitest.config.ts']
-const TYPE_CHECKED = ['src/cluster/rabia', 'src/cluster/control', 'src/cluster/membership']
+const TYPE_CHECKED = ['rabia', 'control', 'membership', 'dht'].map((name) => `src/cluster/${name}`)
+
+/** The properties of replicated partitions, which are not those of consensus. */
+const REPLICATION = 'test/mutants/replication-properties.ts'
 
 /** The tests that state a property of the protocol, for what the models, the soak and the simulation cannot see; cheap ones first. */
 const SCENARIOS = [
@@ -35,13 +39,14 @@ const MINUTE_MS = 60_000
 /** One line of a terminal. */
 const KILLER_LENGTH_MAX = 110
 
-for (const { name, edits } of MUTANTS) {
+const ALL = [...MUTANTS, ...REPLICATION_MUTANTS]
+for (const { name, edits } of ALL) {
   for (const { file, find } of edits) {
     const occurrences = readFileSync(join(ROOT, file), 'utf8').split(find).length - 1
     if (occurrences !== 1) throw new Error(`${name}: ${occurrences} times in ${file}: ${find}`)
   }
 }
-const wanted = MUTANTS.filter(({ name }) => new RegExp(process.argv[2] ?? '').test(name))
+const wanted = ALL.filter(({ name }) => new RegExp(process.argv[2] ?? '').test(name))
 const width = Math.max(...wanted.map(({ name }) => name.length))
 const waiting = [...wanted.entries()]
 let survivors = 0
@@ -87,8 +92,12 @@ async function killerOf(mutant: Mutant, directory: string): Promise<string | und
     const check = ['node_modules/typescript/bin/tsc', '--noEmit', '-p', 'tsconfig.mutants.json']
     const { status, output } = await run(directory, check)
     if (status !== 0) throw new Error(`${mutant.name} is no program:\n${output}`)
-    let killer = await killedByProperty(mutant, directory)
-    for (const names of SCENARIOS) killer ??= await killedByScenario(names, directory)
+    const isReplication = REPLICATION_MUTANTS.includes(mutant)
+    const scenarios = isReplication ? [['dht/replication']] : SCENARIOS
+    let killer = isReplication
+      ? await killedBy(directory, [REPLICATION])
+      : await killedByProperty(mutant, directory)
+    for (const names of scenarios) killer ??= await killedByScenario(names, directory)
     return killer
   } finally {
     for (const [path, source] of originals) writeFileSync(path, source)
@@ -97,7 +106,16 @@ async function killerOf(mutant: Mutant, directory: string): Promise<string | und
 
 async function killedByProperty(mutant: Mutant, directory: string): Promise<string | undefined> {
   const scope = mutant.edits.some(({ file }) => /slot|electorate/.test(file)) ? 'slot' : 'log'
-  const { status, output } = await run(directory, ['test/mutants/properties.ts', scope])
+  return killedBy(directory, ['test/mutants/properties.ts', scope])
+}
+
+/** What the properties in that program say. */
+async function killedBy(
+  directory: string,
+  command: readonly string[],
+): Promise<string | undefined> {
+  const { status, output } = await run(directory, command)
+  if (status === null) return 'properties: no end to them'
   if (status !== 0) return 'properties: the run itself fails'
   return output.trim().slice(0, KILLER_LENGTH_MAX) || undefined
 }

@@ -21,22 +21,26 @@ export type Retained = {
   readonly partitionKey: string
 }
 
+/** A record as a replica remembers it. */
+export function retainedOf({ key, value }: EngineEntry): Retained {
+  const { requestId, space, partitionKey } = decodeRecord(value)
+  return { version: recordVersion(key), requestId, space, partitionKey }
+}
+
 /**
  * The retained records of a partition as its engine has them, oldest first. A storage engine may
  * lose what it had made durable and say nothing (LevelDB skips damaged parts of its log), so they
  * are proved complete before the partition serves: consecutive, exactly as many as are kept, and
  * reaching `mark`, a version known to have been durable. Throws an AetherError `data-damaged`
- * otherwise.
+ * otherwise. A replica that admits to be incomplete is only held to the first.
  */
 export function recoverHistory(
   partition: PartitionId,
   records: readonly EngineEntry[],
   mark: Version = VERSION_NONE,
+  { isComplete = true, count = RECORDS_RETAINED }: HistoryOptions = {},
 ): Retained[] {
-  const retained = records.map(({ key, value }) => {
-    const { requestId, space, partitionKey } = decodeRecord(value)
-    return { version: recordVersion(key), requestId, space, partitionKey }
-  })
+  const retained = records.map(retainedOf)
   for (const [index, { version }] of retained.entries()) {
     const before = retained[index - 1]?.version
     if (before === undefined) continue
@@ -44,15 +48,19 @@ export function recoverHistory(
       throw damaged(partition, `the write after ${format(before)} is ${format(version)}`)
     }
   }
+  if (!isComplete) return retained
   const last = retained.at(-1)?.version ?? VERSION_NONE
   if (compareVersions(last, mark) < 0) {
     throw damaged(partition, `its last write is ${format(last)}, but ${format(mark)} was durable`)
   }
-  if (retained.length !== Math.min(last.seq, RECORDS_RETAINED)) {
+  if (retained.length !== Math.min(last.seq, count)) {
     throw damaged(partition, `it keeps ${retained.length} records up to ${format(last)}`)
   }
   return retained
 }
+
+/** `count`: how many are kept, if not `RECORDS_RETAINED`. */
+export type HistoryOptions = { readonly isComplete?: boolean; readonly count?: number }
 
 function damaged(partition: PartitionId, detail: string): AetherError {
   return new AetherError(

@@ -5,6 +5,7 @@
  *
  *     entry   01 partition sized(space) sized(partitionKey) sortKey    → entry.ts
  *     record  02 partition epoch seq                                   → record.ts
+ *             03 and 04                                                → promise.ts
  *
  * Every part but the last has a known size or carries it, so no two keys encode alike; the sort key
  * is last and bare, so that entries lie in the order of its UTF-8 bytes.
@@ -32,6 +33,11 @@ export function entryPrefix(
 /** What the keys of all entries of a space in one partition begin with. */
 export function spacePrefix(partition: PartitionId, space: string): Uint8Array {
   return encodeBinary((writer) => writer.uint8(ENTRY).uint16(partition).sizedText(space))
+}
+
+/** What the keys of all entries of a partition begin with. */
+export function partitionPrefix(partition: PartitionId): Uint8Array {
+  return encodeBinary((writer) => writer.uint8(ENTRY).uint16(partition))
 }
 
 /** The engine key of an entry, `prefix` being its `entryPrefix`. */

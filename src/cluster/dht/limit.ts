@@ -6,7 +6,7 @@ import {
   OPERATIONS_MAX,
   VALUE_BYTES_MAX,
 } from '../../base/port.ts'
-import type { MapWrite } from './replica.ts'
+import type { MapWrite } from './effect.ts'
 
 /** Request ids are kept in memory with every retained record; a UUID with some room. */
 const REQUEST_ID_BYTES_MAX = 128

@@ -1,3 +1,4 @@
+import { assert } from '../../base/assert.ts'
 import type { NodeId, PartitionId } from '../../base/ids.ts'
 import type { Conflict, NoSpace, OutcomeUnknown, Unavailable, Version } from '../../base/port.ts'
 import { err, type Result } from '../../base/result.ts'
@@ -8,11 +9,13 @@ import {
   GROUP_OPERATIONS_MAX,
   type HighWater,
 } from '../../storage/index.ts'
+import type { MapWrite, ReplicaEffect } from './effect.ts'
 import { RECORDS_RETAINED, recoverHistory } from './history.ts'
 import { prefixEnd, recordKey, recordPrefix } from './key.ts'
 import { MarkTable } from './mark-table.driver.ts'
 import { PARTITION_COUNT } from './partition.ts'
-import { type MapWrite, Replica, type ReplicaEffect } from './replica.ts'
+import { readPromise } from './promise.ts'
+import { Replica } from './replica.ts'
 
 /**
  * The replicas of this node and their one way to the disk: takes an input, steps the replica,
@@ -110,12 +113,13 @@ export class ReplicaHost {
     const prefix = recordPrefix(partition)
     // One more than there may be: what was not trimmed is seen, and never hides the newest.
     const range = { gte: prefix, lt: prefixEnd(prefix), limit: RECORDS_RETAINED + 1 }
-    const history = recoverHistory(partition, await engine.scan(range), this.#marks.get(partition))
     const view = (key: Uint8Array) => engine.get(key)
-    const replica = new Replica(
-      { partition, self, epoch: EPOCH, writeQuorum: WRITE_QUORUM, view },
-      history,
-    )
+    const isComplete = readPromise(partition, view).had === undefined
+    const mark = this.#marks.get(partition)
+    const history = recoverHistory(partition, await engine.scan(range), mark, { isComplete })
+    const replica = new Replica({ partition, self, view }, history)
+    const placement = { epoch: EPOCH, primary: self, replicas: [self] }
+    this.#perform(partition, replica, replica.step({ kind: 'configure', placement }))
     this.#replicas[partition] = replica
     return replica
   }
@@ -123,13 +127,15 @@ export class ReplicaHost {
   #perform(partition: PartitionId, replica: Replica, effects: readonly ReplicaEffect[]): void {
     for (const effect of effects) {
       if (effect.kind === 'persist') {
-        const { operations, token } = effect
+        const { operations, token, version } = effect
         const sizeBytes = sizeOf(operations)
-        this.#queue.push({ partition, replica, operations, token, sizeBytes })
+        this.#queue.push({ partition, replica, operations, token, version, sizeBytes })
         this.#waitingBytes += sizeBytes
-      } else {
+      } else if (effect.kind === 'reply') {
         this.#clients.get(effect.client)?.(effect.result)
         this.#clients.delete(effect.client)
+      } else {
+        assert(effect.kind === 'role', 'a replica alone asks nobody')
       }
     }
     if (this.#queue.length > 0) this.#committing ??= this.#commitAll()
@@ -167,9 +173,9 @@ export class ReplicaHost {
   }
 
   #settle(group: readonly Persist[]): void {
-    for (const { partition, replica, token, sizeBytes } of group) {
+    for (const { partition, replica, token, version, sizeBytes } of group) {
       this.#waitingBytes -= sizeBytes
-      this.#marks.advance(partition, token)
+      if (version !== undefined) this.#marks.advance(partition, version)
       this.#perform(partition, replica, replica.step({ kind: 'persisted', token }))
     }
   }
@@ -211,13 +217,14 @@ type Persist = {
   readonly partition: PartitionId
   readonly replica: Replica
   readonly operations: readonly EngineOperation[]
-  readonly token: Version
+  readonly token: number
+  /** The partition's last when this is durable, if it changes. */
+  readonly version: Version | undefined
   readonly sizeBytes: number
 }
 
-/** A cluster of one has been given its partitions once, and its own disk is the quorum. */
+/** A cluster of one has been given its partitions once. */
 const EPOCH = 1
-const WRITE_QUORUM = 1
 
 /**
  * Bounds the memory of writes that wait; far more than a disk writes in the time a client is

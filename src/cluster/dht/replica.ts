@@ -1,287 +1,334 @@
 /**
- * One partition on one node, as its primary: orders the writes, decides their conditions, and
- * answers.
+ * One partition on one node: its primary, one of the other replicas, or on the way from one to the
+ * other. Sans-IO: synchronous, no clock, no randomness; equal inputs give equal effects.
  *
- * 1. Writes are ordered as (epoch, seq). Seq grows by one with each write and goes on across
- *    epochs, so a gap shows.
- * 2. A condition sees all writes ordered before, also those in flight.
- * 3. An answer leaves when everything it rests on is committed: the write itself, the first write
- *    of a request id that is tried again, the write in flight that made a condition fail. A refused
- *    or crashed write is never told of.
- * 4. A write is committed when `writeQuorum` replicas have it, this one included, and all before it
- *    are committed.
- * 5. A request id within the retained records gets its first answer and changes nothing. Failed
- *    conditions are not recorded.
+ * 1. A replica promises the highest epoch that it has heard of and refuses whatever is of an earlier
+ *    one, reads as well as writes. The promise is durable, in a record or by itself, before anybody is
+ *    told of it.
+ * 2. A replica accepts a write right after the write that went before it at the primary, and at no
+ *    other place. Whoever is elsewhere fetches what it lacks and drops what the primary lacks.
+ * 3. A node that becomes primary asks all replicas for their promise, adopts the history that ends
+ *    last of enough complete ones, and begins its epoch with an empty write (`takeover.ts`,
+ *    `primary.ts`). A start in an epoch that is its own already is no different.
+ * 4. A partition with one replica needs none of this: what its disk has is committed.
  */
 import { assert } from '../../base/assert.ts'
-import type { NodeId, PartitionId, RequestId } from '../../base/ids.ts'
-import type { Condition, Conflict, MapOperation, NoSpace, Version } from '../../base/port.ts'
-import { err, ok, type Result } from '../../base/result.ts'
-import type { EngineOperation } from '../../storage/index.ts'
-import { decodeEntry, encodeEntry } from './entry.ts'
-import { RECORDS_RETAINED, type Retained } from './history.ts'
-import { entryKey, entryName, entryPrefix, recordKey } from './key.ts'
-import { encodeRecord } from './record.ts'
-import { VERSION_NONE } from './version.ts'
+import type { NodeId, PartitionId } from '../../base/ids.ts'
+import type { Version } from '../../base/port.ts'
+import { err } from '../../base/result.ts'
+import { BOUNDS, type ReplicaBounds } from './bound.ts'
+import type { View } from './condition.ts'
+import { Copy, type Pending } from './copy.ts'
+import type { Placement, ReplicaEffect, ReplicaInput } from './effect.ts'
+import type { Retained } from './history.ts'
+import { endOf } from './log.ts'
+import type { ReplicaMessage } from './message.ts'
+import { Outbox } from './outbox.ts'
+import { Primary } from './primary.ts'
+import { type Consistency, type Quorums, quorumsOf } from './quorum.ts'
+import { Takeover } from './takeover.ts'
+import { compareVersions } from './version.ts'
 
 /** The rules are at the head of this file. */
 export class Replica {
   readonly #options: ReplicaOptions
-  /** Oldest first, consecutive; those in flight are the last. */
-  readonly #retained: Retained[]
-  readonly #answered = new Map<RequestId, Version>()
-  readonly #inFlight: InFlight[] = []
-  /** What the writes in flight make of each entry they touch. */
-  readonly #overlay = new Map<string, Pending>()
-  #committed: Version
+  readonly #bounds: ReplicaBounds
+  readonly #out = new Outbox<Pending>()
+  readonly #copy: Copy
+  #placement: Placement | undefined
+  #primary: Primary | undefined
+  #takeover: Takeover | undefined
+  #turnLast: number
 
-  /** Takes ownership of `history`. */
+  /** Takes ownership of `history`: what `recoverHistory` gives. */
   constructor(options: ReplicaOptions, history: Retained[]) {
+    const { partition, self, view, bounds = BOUNDS, turnFirst = 0 } = options
     this.#options = options
-    this.#retained = history
-    this.#committed = history.at(-1)?.version ?? VERSION_NONE
-    assert(this.#committed.epoch <= options.epoch, 'an epoch never goes back')
-    for (const { requestId, version } of history) this.#answered.set(requestId, version)
+    this.#bounds = bounds
+    this.#turnLast = turnFirst
+    const placement = () => this.#placement
+    const nextTurn = () => ++this.#turnLast
+    this.#copy = new Copy(
+      { partition, self, view, bounds, out: this.#out, placement, nextTurn },
+      history,
+    )
   }
 
   /** The effects are in order and complete: nothing else is ever to be done for this input. */
   step(input: ReplicaInput): readonly ReplicaEffect[] {
     switch (input.kind) {
       case 'write':
-        return this.#write(input.write, input.client)
+        if (this.#primary?.isServing) this.#primary.write(input.write, input.client)
+        else this.#turnAway(input.client)
+        break
+      case 'read':
+        if (this.#primary?.isServing) this.#primary.read(input.read, input.client)
+        else this.#turnAway(input.client)
+        break
       case 'persisted':
-        return this.#acknowledge(input.token, this.#options.self)
+        this.#persisted(input.token)
+        break
       case 'refused':
-        return this.#refuse(input.token)
+        this.#refused(input.token)
+        break
+      case 'scanned':
+        this.#copy.scanned(input.token, input.entries)
+        break
+      case 'configure':
+        this.#configure(input.placement)
+        break
+      case 'message':
+        this.#receive(input.from, input.message)
+        break
+      case 'tick':
+        this.#tick()
+        break
     }
+    return this.#out.drain()
   }
 
   /** The version of the state that the view shows at this moment. */
   version(): Version {
-    const { partition, view } = this.#options
-    let shown = this.#committed
-    for (let place = 0; place < this.#inFlight.length; ) {
-      const { version } = this.#inFlight[place] as InFlight
-      const isThere = view(recordKey(partition, version)) !== undefined
-      if (isThere) shown = version
-      // A record that is not there may have come and gone again: then the write that took it is shown.
-      place += isThere ? 1 : RECORDS_RETAINED
-    }
-    return shown
+    return this.#primary?.version() ?? this.#copy.log.durable
   }
 
   /** What `MapSpace.version` says of a partition key, by the state that the view shows. */
   versionOf(space: string, partitionKey: string): Version {
-    return this.#lastWrite(space, partitionKey, this.version().seq)
+    return this.#copy.log.lastWrite(space, partitionKey, this.version().seq)
   }
 
   /** The same when all writes that have been ordered are committed. */
   orderedVersionOf(space: string, partitionKey: string): Version {
-    return this.#lastWrite(space, partitionKey, Number.POSITIVE_INFINITY)
+    return this.#copy.log.lastWrite(space, partitionKey, Number.POSITIVE_INFINITY)
   }
 
   /** Whether a write in flight puts or deletes the entry of this `entryName`. */
   isPending(name: string): boolean {
-    return this.#overlay.has(name)
+    return this.#primary?.isPending(name) ?? false
   }
 
-  #write(write: MapWrite, client: number): readonly ReplicaEffect[] {
-    const first = this.#answered.get(write.requestId)
-    if (first !== undefined) return this.#answerAfter(first, { client, result: ok(first) })
-
-    const prefix = entryPrefix(this.#options.partition, write.space, write.partitionKey)
-    const refusal = this.#failedCondition(write, prefix)
-    if (refusal !== undefined) {
-      return this.#answerAfter(refusal.basis, { client, result: err(refusal.conflict) })
-    }
-    const { operations, version } = this.#order(write, prefix, client)
-    return [{ kind: 'persist', operations, token: version }]
+  /**
+   * Whether this write is known here to be committed: then what it has written may be shown to
+   * anybody who does not mind that it may have been replaced since.
+   */
+  isCommitted(version: Version): boolean {
+    const committed = this.#primary?.committed ?? this.#copy.committed
+    return compareVersions(version, committed) <= 0
   }
 
-  #failedCondition(
-    { space, partitionKey, operations }: MapWrite,
-    prefix: Uint8Array,
-  ): { readonly basis: Version; readonly conflict: Conflict } | undefined {
-    for (const { condition, sortKey } of operations) {
-      if (condition === undefined) continue
-      const pending = this.#overlay.get(entryName(space, partitionKey, sortKey))
-      const current = pending === undefined ? this.#shown(entryKey(prefix, sortKey)) : pending.live
-      if (holds(condition, current)) continue
-      const basis = pending?.version ?? this.#committed
-      return { basis, conflict: { kind: 'conflict', key: sortKey, current } }
-    }
-    return undefined
+  /** What an operator and the checkers look at. */
+  status(): ReplicaStatus {
+    const { log, promised, isComplete, isFetching } = this.#copy
+    return { last: log.durable, promised, isComplete, isFetching }
   }
 
-  /** The last write to a partition key, or if that is not retained any more, a version that it does not exceed. */
-  #lastWrite(space: string, partitionKey: string, seqMax: number): Version {
-    for (let place = this.#retained.length - 1; place >= 0; place--) {
-      const write = this.#retained[place] as Retained
-      const isOfKey = write.partitionKey === partitionKey && write.space === space
-      if (isOfKey && write.version.seq <= seqMax) return write.version
+  #configure(placement: Placement): void {
+    if (placement.epoch <= (this.#placement?.epoch ?? 0)) return
+    this.#placement = placement
+    this.#observe(placement.epoch)
+    const { epoch, primary, replicas } = placement
+    if (epoch < this.#copy.promised || primary !== this.#options.self) return
+    if (replicas.length === 1 && this.#copy.isComplete && this.#out.isDurable) {
+      this.#lead(placement)
+      this.#out.role('primary', epoch)
+      return
     }
-    const oldest = this.#retained[0]?.version
-    if (oldest === undefined || oldest.seq === 1) return VERSION_NONE
-    // In steps, so that a key that is not written keeps its version while others are.
-    const seq = Math.ceil((oldest.seq - 1) / VERSION_STEP) * VERSION_STEP
-    return { epoch: oldest.epoch, seq }
+    this.#takeover = new Takeover(epoch, replicas, this.#quorums(placement))
+    this.#out.role('taking-over', epoch)
+    this.#askForPromises(this.#takeover)
   }
 
-  #shown(key: Uint8Array): Version | undefined {
-    const bytes = this.#options.view(key)
-    if (bytes === undefined) return undefined
-    const { version, value } = decodeEntry(bytes)
-    return value === undefined ? undefined : version
+  /** A later epoch ends whatever this replica does in an earlier one. */
+  #observe(epoch: number): void {
+    if (epoch <= this.#copy.promised) return
+    this.#stepDown()
+    this.#copy.promise(epoch)
   }
 
-  /** Gives the write its place: from here on every later condition sees it. */
-  #order(write: MapWrite, prefix: Uint8Array, client: number): Ordered {
-    const { partition, epoch } = this.#options
-    const { requestId, space, partitionKey } = write
-    const version = { epoch, seq: (this.#retained.at(-1)?.version.seq ?? 0) + 1 }
-    const operations: EngineOperation[] = []
-    const sortKeys: string[] = []
-    const pending: [string, Pending][] = []
-    for (const operation of write.operations) {
-      if (operation.kind === 'check') continue
-      const value = operation.kind === 'put' ? operation.value : undefined
-      const { sortKey } = operation
-      const key = entryKey(prefix, sortKey)
-      operations.push({ kind: 'put', key, value: encodeEntry({ version, value }) })
-      sortKeys.push(sortKey)
-      const live = value === undefined ? undefined : version
-      pending.push([entryName(space, partitionKey, sortKey), { version, live }])
-    }
-    const record = encodeRecord({ requestId, space, partitionKey, sortKeys })
-    operations.push({ kind: 'put', key: recordKey(partition, version), value: record })
-    const expired = this.#retained.at(-RECORDS_RETAINED)
-    if (expired !== undefined) {
-      operations.push({ kind: 'delete', key: recordKey(partition, expired.version) })
-    }
-    const answers = [{ client, result: ok(version) }]
-    this.#retained.push({ version, requestId, space, partitionKey })
-    this.#answered.set(requestId, version)
-    this.#inFlight.push({ version, pending, answers, acks: new Set() })
-    for (const [name, entry] of pending) this.#overlay.set(name, entry)
-    return { operations, version }
+  #stepDown(): void {
+    if (this.#primary === undefined && this.#takeover === undefined) return
+    this.#copy.learn(this.#primary?.committed)
+    this.#copy.abandon()
+    this.#primary?.close()
+    this.#primary = undefined
+    this.#takeover = undefined
+    this.#out.role('replica', this.#copy.promised)
   }
 
-  #acknowledge(token: Version, from: NodeId): readonly ReplicaEffect[] {
-    this.#inFlight[this.#place(token)]?.acks.add(from)
-    const effects: ReplicaEffect[] = []
-    let head = this.#inFlight[0]
-    while (head !== undefined && head.acks.size >= this.#options.writeQuorum) {
-      this.#inFlight.shift()
-      this.#commit(head)
-      for (const answer of head.answers) effects.push({ kind: 'reply', ...answer })
-      head = this.#inFlight[0]
-    }
-    return effects
+  #lead(placement: Placement): void {
+    const { partition, self, view } = this.#options
+    const { write, read } = this.#quorums(placement)
+    assert(this.#out.isDurable, 'a primary begins with everything durable')
+    this.#takeover = undefined
+    this.#primary = new Primary({
+      partition,
+      epoch: placement.epoch,
+      others: placement.replicas.filter((replica) => replica !== self),
+      writeQuorum: write,
+      readQuorum: read,
+      bounds: this.#bounds,
+      log: this.#copy.log,
+      view,
+      nextTurn: () => ++this.#turnLast,
+      host: {
+        order: (write, record, entries, append) =>
+          this.#copy.order(write, record, entries, { append, ackTo: undefined }),
+        send: (to, message) => this.#out.send(to, message),
+        reply: (answer) => this.#out.reply(answer),
+        serving: (epoch) => this.#out.role('primary', epoch),
+      },
+    })
   }
 
-  #commit(write: InFlight): void {
-    this.#committed = write.version
-    for (const [name, entry] of write.pending) {
-      if (this.#overlay.get(name) === entry) this.#overlay.delete(name)
-    }
-    const oldest = this.#retained[0]
-    if (oldest !== undefined && oldest.version.seq <= write.version.seq - RECORDS_RETAINED) {
-      this.#retained.shift()
-      this.#answered.delete(oldest.requestId)
+  #persisted(token: number): void {
+    const item = this.#copy.persisted(token)
+    if (item.kind === 'seal') this.#answerSeal(item.to, item.epoch)
+    else if (item.kind === 'fetch') this.#adopt()
+    else if (item.version.epoch === this.#epoch() && item.ackTo === undefined) {
+      this.#primary?.persisted(item.append)
     }
   }
 
-  /** That write found no space, so what was ordered after it never happens either. */
-  #refuse(token: Version): readonly ReplicaEffect[] {
-    const dropped = this.#inFlight.splice(this.#place(token))
-    for (const { requestId } of this.#retained.splice(-dropped.length)) {
-      this.#answered.delete(requestId)
-    }
-    this.#overlay.clear()
-    for (const { pending } of this.#inFlight) {
-      for (const [name, entry] of pending) this.#overlay.set(name, entry)
-    }
-    return dropped.flatMap(({ answers }) =>
-      answers.map(({ client }) => ({
-        kind: 'reply' as const,
-        client,
-        result: err({ kind: 'no-space' as const }),
-      })),
-    )
+  #refused(token: number): void {
+    const first = this.#copy.refused(token)
+    if (first?.epoch === this.#epoch() && first !== undefined) this.#primary?.refused(first)
+    this.#takeover?.restart()
   }
 
-  #answerAfter(basis: Version, answer: Answer): readonly ReplicaEffect[] {
-    if (basis.seq <= this.#committed.seq) return [{ kind: 'reply', ...answer }]
-    this.#inFlight[this.#place(basis)]?.answers.push(answer)
-    return []
+  #receive(from: NodeId, message: ReplicaMessage): void {
+    switch (message.kind) {
+      case 'append':
+      case 'seal':
+      case 'confirm':
+      case 'pull':
+        this.#serve(from, message)
+        break
+      case 'appended':
+        if (message.epoch === this.#epoch()) this.#primary?.appended(from, message.version)
+        break
+      case 'confirmed':
+        if (message.epoch === this.#epoch()) this.#primary?.confirmed(from, message.turn)
+        break
+      case 'sealed':
+        this.#takeover?.sealed(from, message)
+        this.#adopt()
+        break
+      case 'records':
+      case 'entries':
+        this.#copy.page(from, message)
+        break
+      case 'fenced':
+        if (message.epoch === this.#epoch()) this.#stepDown()
+        break
+    }
   }
 
-  #place({ seq }: Version): number {
-    const place = seq - this.#committed.seq - 1
-    assert(place >= 0 && place < this.#inFlight.length, `no write ${seq} is in flight`)
-    return place
+  /** What only a primary asks, or a replica of its primary. */
+  #serve(from: NodeId, message: Extract<ReplicaMessage, { kind: Asking }>): void {
+    const { promised } = this.#copy
+    if (message.epoch < promised) {
+      this.#out.send(from, { kind: 'fenced', epoch: message.epoch, by: promised })
+      return
+    }
+    switch (message.kind) {
+      case 'append':
+        this.#observe(message.epoch)
+        if (this.#primary === undefined) this.#copy.follow(from, message)
+        break
+      case 'seal':
+        this.#observe(message.epoch)
+        if (this.#copy.seal(message.epoch, from)) this.#answerSeal(from, message.epoch)
+        break
+      case 'confirm':
+        this.#out.send(from, { ...message, kind: 'confirmed' })
+        break
+      case 'pull':
+        if (this.#takeover === undefined) this.#copy.pull(from, message)
+        break
+    }
+  }
+
+  #answerSeal(to: NodeId, epoch: number): void {
+    const answer = this.#copy.sealed(epoch)
+    if (to !== this.#options.self) this.#out.send(to, answer)
+    else {
+      this.#takeover?.sealed(to, answer)
+      this.#adopt()
+    }
+  }
+
+  #askForPromises(takeover: Takeover): void {
+    const { epoch } = takeover
+    const { self } = this.#options
+    for (const replica of takeover.missing()) {
+      if (replica !== self) this.#out.send(replica, { kind: 'seal', epoch })
+      else if (this.#copy.seal(epoch, self)) this.#answerSeal(self, epoch)
+    }
+  }
+
+  /** Takes over as soon as enough is known, and what is known is here. */
+  #adopt(): void {
+    const takeover = this.#takeover
+    if (takeover === undefined || this.#copy.isFetching || !this.#out.isDurable) return
+    const best = takeover.choose(this.#options.self, this.#bounds.repeatTicks)
+    if (best === undefined) return
+    const { log, isComplete } = this.#copy
+    const isHere = isComplete && compareVersions(log.durable, endOf(best.history)) >= 0
+    if (!isHere) this.#copy.fetch(best.from, takeover.epoch, best.history)
+    else if (this.#placement !== undefined) this.#lead(this.#placement)
+  }
+
+  #tick(): void {
+    const { repeatTicks } = this.#bounds
+    this.#primary?.tick()
+    const fetchAge = this.#copy.tick()
+    const takeover = this.#takeover
+    if (takeover === undefined) return
+    if (fetchAge >= REPEATS_MAX * repeatTicks) {
+      this.#copy.abandon()
+      takeover.restart()
+    }
+    if (takeover.age++ % repeatTicks === 0) this.#askForPromises(takeover)
+    this.#adopt()
+  }
+
+  #turnAway(client: number): void {
+    const isNear = this.#takeover !== undefined || this.#primary !== undefined
+    const reason = isNear ? 'this node is taking over the partition' : 'another node is the primary'
+    this.#out.reply({ client, result: err({ kind: 'unavailable', reason }) })
+  }
+
+  #quorums({ replicas }: Placement): Quorums {
+    return quorumsOf(replicas.length, this.#options.consistency ?? 'strong')
+  }
+
+  #epoch(): number | undefined {
+    return this.#placement?.epoch
   }
 }
 
-/** Less than what is retained, so that such a version is never one that a later write gets. */
-const VERSION_STEP = RECORDS_RETAINED / 2
+/** Then somebody else is asked. */
+const REPEATS_MAX = 4
 
-/** Fixed while the replica is the primary of its epoch. */
+/** Fixed for the life of the process. */
 export type ReplicaOptions = {
   readonly partition: PartitionId
   readonly self: NodeId
-  /** Of the partition table. This replica is the primary of `epoch`. */
-  readonly epoch: number
-  readonly writeQuorum: number
   /** The engine's `get`. */
-  readonly view: (key: Uint8Array) => Uint8Array | undefined
+  readonly view: View
+  /** 'strong' if absent. */
+  readonly consistency?: Consistency
+  /** Greater than any number that an earlier life of this node put into a question, so that no old answer fits a new one. */
+  readonly turnFirst?: number
+  readonly bounds?: ReplicaBounds
 }
 
-/** A write of `MapSpace`, its limits checked. */
-export type MapWrite = {
-  readonly space: string
-  readonly partitionKey: string
-  readonly operations: readonly MapOperation[]
-  readonly requestId: RequestId
+/** `isComplete`: whether it has every write up to `last`. */
+export type ReplicaStatus = {
+  readonly last: Version
+  readonly promised: number
+  readonly isComplete: boolean
+  readonly isFetching: boolean
 }
 
-/**
- * `client` names who gets the reply. `persisted` and `refused` answer a `persist`, in the order of
- * these; after `refused` those ordered later are gone and get no answer of their own.
- */
-export type ReplicaInput =
-  | { readonly kind: 'write'; readonly write: MapWrite; readonly client: number }
-  | { readonly kind: 'persisted'; readonly token: Version }
-  | { readonly kind: 'refused'; readonly token: Version }
-
-/** `persist`: commit these operations as one, none of them before those of earlier tokens. */
-export type ReplicaEffect =
-  | {
-      readonly kind: 'persist'
-      readonly operations: readonly EngineOperation[]
-      readonly token: Version
-    }
-  | ({ readonly kind: 'reply' } & Answer)
-
-/** To a write. `no-space`: nothing was written, nor was anything that it rests on. */
-export type Answer = {
-  readonly client: number
-  readonly result: Result<Version, Conflict | NoSpace>
-}
-
-type Pending = { readonly version: Version; readonly live: Version | undefined }
-
-type Ordered = { readonly operations: readonly EngineOperation[]; readonly version: Version }
-
-type InFlight = {
-  readonly version: Version
-  readonly pending: readonly (readonly [string, Pending])[]
-  readonly answers: Answer[]
-  /** The replicas that have it; a set, so that one that says so twice counts once. */
-  readonly acks: Set<NodeId>
-}
-
-function holds(condition: Condition, current: Version | undefined): boolean {
-  if (condition === 'absent') return current === undefined
-  return current?.epoch === condition.epoch && current.seq === condition.seq
-}
+type Asking = 'append' | 'seal' | 'confirm' | 'pull'

@@ -13,12 +13,13 @@ import type {
 } from '../../base/port.ts'
 import { err, ok, type Result } from '../../base/result.ts'
 import type { Engine, EngineEntry } from '../../storage/index.ts'
+import type { MapWrite } from './effect.ts'
 import { decodeEntry } from './entry.ts'
 import type { EntryCache } from './entry-cache.ts'
 import { entryKey, entryName, entryPrefix, keyAfter, prefixEnd, sortKeyOf } from './key.ts'
 import { assertKey, assertWrite } from './limit.ts'
 import { partitionOf } from './partition.ts'
-import type { MapWrite, Replica } from './replica.ts'
+import type { Replica } from './replica.ts'
 import type { ReplicaHost } from './replica-host.driver.ts'
 
 /**

@@ -5,5 +5,9 @@ export function compareVersions(a: Version, b: Version): number {
   return a.epoch - b.epoch || a.seq - b.seq
 }
 
+export function isSameVersion(a: Version, b: Version): boolean {
+  return a.epoch === b.epoch && a.seq === b.seq
+}
+
 /** The version of a partition that was never written. */
 export const VERSION_NONE: Version = { epoch: 0, seq: 0 }

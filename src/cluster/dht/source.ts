@@ -1,0 +1,134 @@
+import type { NodeId, PartitionId } from '../../base/ids.ts'
+import type { Version } from '../../base/port.ts'
+import type { EngineEntry, EngineRange } from '../../storage/index.ts'
+import type { ReplicaBounds } from './bound.ts'
+import type { View } from './condition.ts'
+import { decodeEntry } from './entry.ts'
+import { entryKey, entryPrefix, keyAfter, partitionPrefix, prefixEnd, recordKey } from './key.ts'
+import type { Log } from './log.ts'
+import type { Page, Pull, RecordPage } from './message.ts'
+import { decodeRecord } from './record.ts'
+import { compareVersions } from './version.ts'
+
+/**
+ * Gives other replicas what they lack, from what is durable here. Keeps nothing between two pulls.
+ *
+ * What followed `since` comes as records, with the entries that these name. When that is further back
+ * than the records kept, all entries newer than `since` come in the order of their keys; meanwhile
+ * they change, so it ends with the records since it began.
+ */
+export class Source {
+  readonly #options: SourceOptions
+  /** The latest of each replica. */
+  readonly #scans = new Map<NodeId, Scan>()
+
+  constructor(options: SourceOptions) {
+    this.#options = options
+  }
+
+  /** A replica asks. */
+  pull(from: NodeId, pull: Pull): void {
+    const { since, after } = pull
+    const { log, partition, bounds, scan, send } = this.#options
+    if (since !== undefined && after === undefined && log.reachesBackTo(since)) {
+      const page = this.#records(pull, since)
+      if (page !== undefined) send(from, page)
+      return
+    }
+    const prefix = partitionPrefix(partition)
+    const gte = after === undefined ? prefix : keyAfter(after)
+    const token = scan({ gte, lt: prefixEnd(prefix), limit: bounds.scanEntries })
+    this.#scans.set(from, { token, pull, at: log.durable })
+  }
+
+  /** Whether the scan was one of these; then it has been answered. */
+  scanned(token: number, found: readonly EngineEntry[]): boolean {
+    const [from, scan] = [...this.#scans].find(([, scan]) => scan.token === token) ?? []
+    if (from === undefined || scan === undefined) return false
+    this.#scans.delete(from)
+    this.#options.send(from, this.#entries(scan, found))
+    return true
+  }
+
+  /** What was asked for in an earlier epoch is not answered in this one. */
+  forget(): void {
+    this.#scans.clear()
+  }
+
+  /** Undefined when the engine is a commit ahead of the log and has trimmed a record: to be asked again. */
+  #records({ epoch, turn, keys, oldest }: Pull, since: Version): RecordPage | undefined {
+    const { log, view, bounds } = this.#options
+    const entries = new Map<string, RecordPage['entries'][number]>()
+    let bytes = 0
+    const add = (key: Uint8Array) => {
+      const name = key.join()
+      if (entries.has(name)) return
+      const value = view(key)
+      entries.set(name, { key, value })
+      bytes += key.length + (value?.length ?? 0)
+    }
+    for (const key of keys) add(key)
+    const newer: EngineEntry[] = []
+    for (const { version } of log.after(since)) {
+      if (newer.length > 0 && bytes >= bounds.pageBytes) break
+      const record = this.#record(version)
+      if (record === undefined) return undefined
+      newer.push(record)
+      for (const key of keysOf(this.#options.partition, record.value)) add(key)
+    }
+    const older: EngineEntry[] = []
+    for (const { version } of log.before(Math.min(oldest, since.seq + 1))) {
+      const record = this.#record(version)
+      if (record === undefined) return undefined
+      older.push(record)
+    }
+    return { kind: 'records', epoch, turn, older, newer, entries: [...entries.values()] }
+  }
+
+  #record(version: Version): EngineEntry | undefined {
+    const key = recordKey(this.#options.partition, version)
+    const value = this.#options.view(key)
+    return value === undefined ? undefined : { key, value }
+  }
+
+  #entries({ pull, at }: Scan, found: readonly EngineEntry[]): Page {
+    const { bounds } = this.#options
+    const { epoch, turn, since } = pull
+    const entries: EngineEntry[] = []
+    let bytes = 0
+    let last: Uint8Array | undefined
+    let isCut = found.length === bounds.scanEntries
+    for (const entry of found) {
+      if (bytes >= bounds.pageBytes) {
+        isCut = true
+        break
+      }
+      last = entry.key
+      const isNewer =
+        since === undefined || compareVersions(decodeEntry(entry.value).version, since) > 0
+      if (!isNewer) continue
+      entries.push(entry)
+      bytes += entry.key.length + entry.value.length
+    }
+    return { kind: 'entries', epoch, turn, at, entries, next: isCut ? last : undefined }
+  }
+}
+
+export type SourceOptions = {
+  readonly partition: PartitionId
+  readonly bounds: ReplicaBounds
+  readonly log: Log
+  readonly view: View
+  /** Gives the token of the answer. */
+  readonly scan: (range: EngineRange) => number
+  readonly send: (to: NodeId, page: Page) => void
+}
+
+type Scan = { readonly token: number; readonly pull: Pull; readonly at: Version }
+
+/** The engine keys of the entries that a record names. */
+export function keysOf(partition: PartitionId, record: Uint8Array): readonly Uint8Array[] {
+  const { space, partitionKey, sortKeys } = decodeRecord(record)
+  const prefix = entryPrefix(partition, space, partitionKey)
+  return sortKeys.map((sortKey) => entryKey(prefix, sortKey))
+}

@@ -1,0 +1,268 @@
+/** Clients of a partition: what they ask for, what they are told, and whether that could have been. */
+import { text, utf8 } from '../../../src/base/bytes.ts'
+import type { RequestId } from '../../../src/base/ids.ts'
+import type { MapOperation, Version } from '../../../src/base/port.ts'
+import type { Answer } from '../../../src/cluster/dht/effect.ts'
+import { decodeEntry } from '../../../src/cluster/dht/entry.ts'
+import { entryPrefix, prefixEnd, sortKeyOf } from '../../../src/cluster/dht/key.ts'
+import { compareVersions } from '../../../src/cluster/dht/version.ts'
+import {
+  checkLinearizability,
+  type Operation,
+  type SequentialModel,
+} from '../../sim/linearizability.ts'
+import type { Random } from '../../sim/random.ts'
+import type { ReplicaHistory } from './replica-history.ts'
+import { partition, type ReplicaNode } from './replica-node.ts'
+
+const SPACE = 's'
+const PARTITION_KEYS = ['p', 'q']
+/** At a time: what a search for an order of their requests can cope with. */
+const CLIENTS_MAX = 10
+const SORT_KEYS = ['x', 'y', 'z']
+
+/** What a read finds: the sort keys with their values, which no two writes have in common. */
+type State = ReadonlyMap<string, string>
+
+type Input = {
+  readonly partitionKey: string
+  /** Undefined for a read. */
+  readonly changes: readonly Change[] | undefined
+}
+type Change = {
+  readonly sortKey: string
+  /** Undefined to leave it, null to delete it. */
+  readonly put: string | null | undefined
+  /** The value it must have now, null for none; undefined if that does not matter. */
+  readonly expected: string | null | undefined
+}
+type Output = 'ok' | 'conflict' | State
+
+const model: SequentialModel<State, Input, Output> = {
+  initial: new Map(),
+  partition: ({ partitionKey }) => partitionKey,
+  step(state, { changes }, output) {
+    if (changes === undefined) {
+      return typeof output === 'object' && digestOf(output) !== digestOf(state) ? undefined : state
+    }
+    const holds = changes.every(
+      ({ sortKey, expected }) =>
+        expected === undefined || (state.get(sortKey) ?? null) === expected,
+    )
+    if (output === 'conflict') return holds ? undefined : state
+    if (!holds) return output === 'ok' ? undefined : state
+    const next = new Map(state)
+    for (const { sortKey, put } of changes) {
+      if (put === null) next.delete(sortKey)
+      else if (put !== undefined) next.set(sortKey, put)
+    }
+    return next
+  },
+  digest: digestOf,
+}
+
+function digestOf(state: State): string {
+  return JSON.stringify([...state].sort())
+}
+
+type Asked = {
+  readonly input: Input
+  readonly called: number
+  readonly requestId: RequestId | undefined
+  readonly operations: readonly MapOperation[]
+  /** How much had been ordered at most when it was first asked. */
+  readonly orderedBefore: number
+  returned: number | undefined
+  output: Output | undefined
+  /** Whether an attempt may have had an effect that nobody knows of. */
+  isOpen: boolean
+  node: ReplicaNode | undefined
+  /** Of a read: what it has seen. */
+  found: State | undefined
+  versions: readonly (readonly [key: string, version: Version, value: string])[]
+}
+
+export class ReplicaClients {
+  readonly #random: Random
+  readonly #history: ReplicaHistory
+  readonly #retained: number
+  readonly #asked: Asked[] = []
+  /** By the number of the client, until the reply. */
+  readonly #waiting = new Map<number, Asked>()
+  /** To be tried again. */
+  readonly #again: Asked[] = []
+  /** The versions of values that have been seen. */
+  readonly #seen = new Map<string, readonly [version: Version, value: string]>()
+  readonly acknowledged: { readonly version: Version; readonly requestId: string }[] = []
+  readonly #readShare: number
+  #time = 0
+  #clientLast = 0
+  /** Writes asked for and takeovers: more than these have not been ordered. */
+  ordered = 0
+  counts = { ok: 0, conflict: 0, read: 0, unknown: 0, unavailable: 0, retried: 0 }
+
+  constructor(random: Random, history: ReplicaHistory, retained: number) {
+    this.#random = random
+    this.#readShare = random.pick([0.2, 0.5, 0.8])
+    this.#history = history
+    this.#retained = retained
+  }
+
+  ask(node: ReplicaNode): void {
+    if (this.#waiting.size >= CLIENTS_MAX) return
+    const again = this.#random.chance(0.5) ? this.#again.shift() : undefined
+    if (again !== undefined) {
+      // Beyond what is retained a retry is a new write.
+      if (this.ordered - again.orderedBefore < this.#retained / 2) this.#attempt(node, again)
+      return
+    }
+    const partitionKey = this.#random.pick(PARTITION_KEYS)
+    const isRead = this.#random.chance(this.#readShare)
+    const number = this.#asked.length
+    const changes = isRead ? undefined : this.#changes(partitionKey, `v${number}`)
+    const asked: Asked = {
+      input: { partitionKey, changes },
+      called: ++this.#time,
+      requestId: isRead ? undefined : (`r${number}` as RequestId),
+      operations: (changes ?? []).map((change) => this.#operation(partitionKey, change)),
+      orderedBefore: this.ordered,
+      returned: undefined,
+      output: undefined,
+      isOpen: false,
+      node: undefined,
+      found: undefined,
+      versions: [],
+    }
+    if (asked.requestId !== undefined) {
+      const { operations } = asked
+      this.#history.requests.set(asked.requestId, { space: SPACE, partitionKey, operations })
+    }
+    this.#asked.push(asked)
+    this.#attempt(node, asked)
+  }
+
+  reply({ client, result }: Answer): void {
+    const asked = this.#waiting.get(client)
+    if (asked === undefined) throw new Error('a client is answered twice')
+    this.#waiting.delete(client)
+    if (result.ok) {
+      this.#settle(asked, asked.found ?? 'ok')
+      for (const [key, version, value] of asked.versions) this.#see(key, version, value)
+      if (asked.requestId === undefined) return
+      this.acknowledged.push({ version: result.value, requestId: asked.requestId })
+      for (const { sortKey, put } of asked.input.changes ?? []) {
+        if (typeof put === 'string') {
+          this.#see(`${asked.input.partitionKey}${sortKey}`, result.value, put)
+        }
+      }
+    } else if (result.error.kind === 'conflict') this.#settle(asked, 'conflict')
+    else this.#fail(asked, result.error.kind === 'outcome-unknown')
+  }
+
+  /** The node is gone, and whoever waits for it will not hear from it. */
+  lose(node: ReplicaNode): void {
+    for (const [client, asked] of this.#waiting) {
+      if (asked.node !== node) continue
+      this.#waiting.delete(client)
+      this.#fail(asked, true)
+    }
+  }
+
+  get waiting(): number {
+    return this.#waiting.size
+  }
+
+  /** Throws unless all answers could have been given by a single copy. */
+  check(): void {
+    const history: Operation<Input, Output>[] = []
+    for (const { input, called, returned, output, isOpen } of this.#asked) {
+      if (returned !== undefined && output !== undefined) {
+        history.push({ input, called, returned, output })
+      } else if (isOpen && input.changes !== undefined) history.push({ input, called })
+    }
+    const verdict = checkLinearizability(model, history)
+    if (verdict.kind !== 'linearizable') throw new Error(`linearizability: ${verdict.kind}`)
+  }
+
+  #attempt(node: ReplicaNode, asked: Asked): void {
+    const client = ++this.#clientLast
+    asked.node = node
+    this.#waiting.set(client, asked)
+    const { partitionKey } = asked.input
+    if (asked.requestId !== undefined) {
+      this.ordered++
+      const { operations, requestId } = asked
+      const write = { space: SPACE, partitionKey, operations, requestId }
+      node.step({ kind: 'write', client, write })
+      return
+    }
+    // The look into the engine belongs right behind the question, before any reply.
+    ;[asked.found, asked.versions] = this.#look(node, partitionKey)
+    node.step({ kind: 'read', client, read: { space: SPACE, partitionKey } })
+  }
+
+  #look(node: ReplicaNode, partitionKey: string): readonly [State, Asked['versions']] {
+    const gte = entryPrefix(partition, SPACE, partitionKey)
+    const versions: [string, Version, string][] = []
+    const state = new Map<string, string>()
+    for (const { key, value: bytes } of node.engine.scan({ gte, lt: prefixEnd(gte), limit: 1e9 })) {
+      const { value, version } = decodeEntry(bytes)
+      if (value === undefined) continue
+      state.set(sortKeyOf(gte, key), text(value))
+      versions.push([`${partitionKey}${sortKeyOf(gte, key)}`, version, text(value)])
+    }
+    return [state, versions]
+  }
+
+  #see(key: string, version: Version, value: string): void {
+    const before = this.#seen.get(key)
+    if (before === undefined || compareVersions(before[0], version) < 0) {
+      this.#seen.set(key, [version, value])
+    }
+  }
+
+  #settle(asked: Asked, output: Output): void {
+    asked.returned = ++this.#time
+    asked.output = output
+    if (typeof output === 'object') this.counts.read++
+    else this.counts[output]++
+  }
+
+  #fail(asked: Asked, isUnknown: boolean): void {
+    this.counts[isUnknown ? 'unknown' : 'unavailable']++
+    if (isUnknown) asked.isOpen = true
+    if (asked.requestId === undefined || !this.#random.chance(0.8)) return
+    this.counts.retried++
+    this.#again.push(asked)
+  }
+
+  #changes(partitionKey: string, value: string): readonly Change[] {
+    const random = this.#random
+    const count = random.int(1, 2)
+    const changes = random
+      .shuffled(SORT_KEYS)
+      .slice(0, count)
+      .map((sortKey): Change => {
+        const put = random.chance(0.2) ? null : value
+        return { sortKey, put, expected: this.#expectation(partitionKey, sortKey) }
+      })
+    // What nobody writes again has to be found and to go by itself.
+    if (random.chance(0.4)) changes.push({ sortKey: value, put: value, expected: null })
+    return changes
+  }
+
+  #expectation(partitionKey: string, sortKey: string): string | null | undefined {
+    const chance = this.#random.next()
+    if (chance < 0.5) return undefined
+    return chance < 0.6 ? null : this.#seen.get(`${partitionKey}${sortKey}`)?.[1]
+  }
+
+  #operation(partitionKey: string, { sortKey, put, expected }: Change): MapOperation {
+    const version = this.#seen.get(`${partitionKey}${sortKey}`)?.[0]
+    const condition = expected === null ? ('absent' as const) : version
+    const conditional = expected === undefined || condition === undefined ? {} : { condition }
+    return typeof put === 'string'
+      ? { kind: 'put', sortKey, value: utf8(put), ...conditional }
+      : { kind: 'delete', sortKey, ...conditional }
+  }
+}
