@@ -11,7 +11,12 @@ test('a node whose log nobody reads any more ends as it should', async () => {
   const directory = temporaryDirectory()
   const flags = ['--data', join(directory, 'data'), '--port', '0', '--json']
   const child = spawn(process.execPath, [LAUNCHER, 'start', ...flags], { cwd: directory })
-  await once(child.stdout, 'data')
+  let said = ''
+  child.stderr.on('data', (bytes) => {
+    said += bytes
+  })
+  const early = once(child, 'exit').then(([code, signal]) => `${signal ?? code}: ${said}`)
+  expect(await Promise.race([once(child.stdout, 'data').then(() => 'up'), early])).toBe('up')
   child.stderr.destroy()
   child.kill('SIGTERM')
   const tooLate = setTimeout(() => child.kill('SIGKILL'), 20_000)
