@@ -1,0 +1,237 @@
+/**
+ * Who is down. Sans-IO: `step(input) → effects`; time passes by ticks only, and only a tick changes an opinion.
+ *
+ * 1. Every node tells the others whom it hears. Two nodes are in *contact* when each hears the other: a link that loses one
+ *    direction is of no use.
+ * 2. A member is *down* when a majority of the voters has no contact with it. Voters that this node does not hear have no say. So a
+ *    cut between two nodes that others reach is no failure of either, and whoever is cut off finds nobody down but itself.
+ * 3. A tick that comes late is no silence of the others: of the time between two ticks at most `STRIDE_MAX_MS` counts.
+ * 4. A member is *steady* when it has not been down for a while, which doubles with each time it was. To be cut off is to have seen
+ *    nothing, and begins the while anew for everybody.
+ */
+import type { NodeId } from '../../base/ids.ts'
+import { quorum } from '../rabia/index.ts'
+import type { Heartbeat } from '../wire/index.ts'
+import { Hearing } from './hearing.ts'
+
+export class Detector {
+  readonly #self: NodeId
+  /** This node itself is among them. */
+  readonly #members = new Map<NodeId, Watched>()
+  #voters: readonly NodeId[] = []
+  #isLeaving = false
+  #nowMs = 0
+  #sent = { atMs: Number.NEGATIVE_INFINITY, hears: '' }
+
+  constructor(self: NodeId) {
+    this.#self = self
+  }
+
+  step(input: DetectorInput): readonly DetectorEffect[] {
+    switch (input.kind) {
+      case 'members':
+        this.#setMembers(input.members, input.voters)
+        return []
+      case 'heard':
+        this.#members.get(input.from)?.hearing.heard(this.#nowMs)
+        return []
+      case 'heartbeat':
+        this.#hear(input.from, input.heartbeat)
+        return []
+      case 'refused':
+        this.#members.get(input.peer)?.hearing.refused()
+        return []
+      case 'connected':
+        return this.#members.has(input.peer) ? [this.#send([input.peer])] : []
+      case 'leave':
+        this.#isLeaving = true
+        this.#sent.atMs = Number.NEGATIVE_INFINITY
+        return []
+      case 'tick':
+        this.#nowMs += Math.min(input.elapsedMs, STRIDE_MAX_MS)
+        return [...this.#tell(), ...this.#review()]
+    }
+  }
+
+  /** All members as this node sees them, itself included; ascending by id. */
+  health(): readonly MemberHealth[] {
+    const all = [...this.#members].map(([id, { hearing, state, sinceMs, steadyMs }]) => ({
+      id,
+      state,
+      isSteady: state === 'up' && this.#nowMs - sinceMs >= steadyMs,
+      silentMs: id === this.#self ? 0 : hearing.silentMs(this.#nowMs),
+    }))
+    return all.sort((a, b) => (a.id < b.id ? -1 : 1))
+  }
+
+  #setMembers(members: readonly NodeId[], voters: readonly NodeId[]): void {
+    this.#voters = voters
+    for (const id of this.#members.keys()) if (!members.includes(id)) this.#members.delete(id)
+    for (const id of members) {
+      if (this.#members.has(id)) continue
+      this.#members.set(id, {
+        hearing: new Hearing(this.#nowMs),
+        hears: undefined,
+        isLeaving: false,
+        state: 'up',
+        sinceMs: this.#nowMs,
+        steadyMs: STEADY_MS,
+      })
+    }
+  }
+
+  #hear(from: NodeId, { hears, isLeaving }: Heartbeat): void {
+    const member = this.#members.get(from)
+    if (member === undefined) return
+    member.hearing.heard(this.#nowMs)
+    member.hears = new Set(hears)
+    member.isLeaving = isLeaving
+  }
+
+  /** Regularly, and at once when there is something new to say. */
+  #tell(): readonly DetectorEffect[] {
+    const peers = [...this.#members.keys()].filter((id) => id !== this.#self)
+    const hears = this.#heard().join()
+    const isDue = this.#nowMs - this.#sent.atMs >= HEARTBEAT_MS
+    if (peers.length === 0 || (!isDue && hears === this.#sent.hears)) return []
+    this.#sent = { atMs: this.#nowMs, hears }
+    return [this.#send(peers)]
+  }
+
+  #send(to: readonly NodeId[]): DetectorEffect {
+    return { kind: 'send', to, heartbeat: { hears: this.#heard(), isLeaving: this.#isLeaving } }
+  }
+
+  #heard(): readonly NodeId[] {
+    return [...this.#members.keys()].filter((id) => id !== this.#self && this.#isHeard(id))
+  }
+
+  #isHeard(id: NodeId): boolean {
+    return this.#members.get(id)?.hearing.isHeard(this.#nowMs) ?? false
+  }
+
+  #review(): readonly DetectorEffect[] {
+    const effects: DetectorEffect[] = []
+    for (const [id, member] of this.#members) {
+      const without = this.#voters.filter((voter) => this.#hasContact(voter, id) === false)
+      const state = this.#stateOf(id, without.length)
+      if (state !== member.state) {
+        const silentMs = id === this.#self ? 0 : member.hearing.silentMs(this.#nowMs)
+        effects.push({ kind: 'changed', id, state, was: member.state, without, silentMs })
+        // Whoever has said goodbye has not fallen.
+        const isFall = state === 'down' && member.state !== 'leaving'
+        if (isFall) member.steadyMs = Math.min(2 * member.steadyMs, STEADY_MAX_MS)
+        member.state = state
+      }
+    }
+    const isCutOff = this.#members.get(this.#self)?.state === 'down'
+    for (const member of this.#members.values()) {
+      const isUnsteady = isCutOff || member.state === 'down' || member.state === 'leaving'
+      if (isUnsteady) member.sinceMs = this.#nowMs
+      else if (this.#nowMs - member.sinceMs >= CALM_MS) member.steadyMs = STEADY_MS
+    }
+    return effects
+  }
+
+  #stateOf(id: NodeId, withoutContact: number): MemberState {
+    if (this.#voters.length > 0 && withoutContact >= quorum(this.#voters.length)) return 'down'
+    if (this.#hasContact(this.#self, id) === false) return 'suspected'
+    const isLeaving = id === this.#self ? this.#isLeaving : this.#members.get(id)?.isLeaving
+    return isLeaving ? 'leaving' : 'up'
+  }
+
+  /** Whether a voter and a member hear each other, as far as this node knows; undefined when the voter has no say. */
+  #hasContact(voter: NodeId, id: NodeId): boolean | undefined {
+    if (voter === id) return true
+    const there = this.#hears(voter, id)
+    const back = this.#hears(id, voter)
+    const isKnown = there !== undefined || id === this.#self
+    return isKnown ? there !== false && back !== false : undefined
+  }
+
+  /** Undefined when `a` has not said it of late. */
+  #hears(a: NodeId, b: NodeId): boolean | undefined {
+    if (a === this.#self) return this.#isHeard(b)
+    return this.#isHeard(a) ? this.#members.get(a)?.hears?.has(b) : undefined
+  }
+}
+
+/**
+ * - `members`: who belongs to the cluster now, and who of them votes. New ones count as heard at first.
+ * - `heard`: any frame of a member has arrived.
+ * - `heartbeat`: one of those, with what it says.
+ * - `refused`: the machine of `peer` has answered that nobody listens on its port.
+ * - `connected`: what this node sends reaches `peer` from now on.
+ * - `leave`: this node is about to stop, for good: from now on it says so.
+ * - `tick`: so much time has passed since the tick before.
+ */
+export type DetectorInput =
+  | {
+      readonly kind: 'members'
+      readonly members: readonly NodeId[]
+      readonly voters: readonly NodeId[]
+    }
+  | { readonly kind: 'heard'; readonly from: NodeId }
+  | { readonly kind: 'heartbeat'; readonly from: NodeId; readonly heartbeat: Heartbeat }
+  | { readonly kind: 'refused'; readonly peer: NodeId }
+  | { readonly kind: 'connected'; readonly peer: NodeId }
+  | { readonly kind: 'leave' }
+  | { readonly kind: 'tick'; readonly elapsedMs: number }
+
+/**
+ * - `send`: to each of `to`, best effort.
+ * - `changed`: this node sees a member in another state; `without` are the voters that have no contact with it.
+ */
+export type DetectorEffect =
+  | { readonly kind: 'send'; readonly to: readonly NodeId[]; readonly heartbeat: Heartbeat }
+  | {
+      readonly kind: 'changed'
+      readonly id: NodeId
+      readonly state: MemberState
+      readonly was: MemberState
+      readonly without: readonly NodeId[]
+      readonly silentMs: number
+    }
+
+/**
+ * - `up`: this node is in contact with it.
+ * - `suspected`: this node is not, but too many others are for it to be down.
+ * - `leaving`: it has said that it is about to stop.
+ * - `down`: a majority of the voters has no contact with it.
+ */
+export type MemberState = 'up' | 'suspected' | 'leaving' | 'down'
+
+export type MemberHealth = {
+  readonly id: NodeId
+  readonly state: MemberState
+  /** Up for long enough to be entrusted with something. */
+  readonly isSteady: boolean
+  /** Since it was last heard; 0 of this node itself. */
+  readonly silentMs: number
+}
+
+type Watched = {
+  readonly hearing: Hearing
+  /** Whom it hears, as it last said. */
+  hears: ReadonlySet<NodeId> | undefined
+  isLeaving: boolean
+  state: MemberState
+  /** Not down, and seen by this node, for all the time since then. */
+  sinceMs: number
+  steadyMs: number
+}
+
+/** Many of them fit into the patience with a silent peer, and they cost nothing. */
+const HEARTBEAT_MS = 200
+
+/** Several of the owner's ticks: less would be slow on a busy machine, more would count a stall of this node. */
+const STRIDE_MAX_MS = 100
+
+/** What a start takes before a node is of use; twice this after the first fall. */
+const STEADY_MS = 3_000
+
+/** A node that keeps falling gets its roles back once a minute at most. */
+const STEADY_MAX_MS = 60_000
+
+/** After this long the falls are forgotten. */
+const CALM_MS = 300_000
