@@ -1,8 +1,5 @@
-/** One deliberate bug: each `find` occurs exactly once in its file and is replaced. */
-export type Mutant = {
-  readonly name: string
-  readonly edits: readonly { readonly file: string; readonly find: string; readonly put: string }[]
-}
+import { MEMBER_MUTANTS } from './members-list.ts'
+import { type Mutant, mutant } from './mutant.ts'
 
 const SLOT = 'src/cluster/rabia/slot.ts'
 const RABIA = 'src/cluster/rabia/rabia.ts'
@@ -14,10 +11,6 @@ const READER = 'src/cluster/rabia/reader.ts'
 const LEDGER = 'src/cluster/rabia/ledger.ts'
 const MACHINE = 'src/cluster/control/machine.ts'
 const MEMBERS = 'src/cluster/control/members.ts'
-
-function mutant(name: string, file: string, find: string, put: string): Mutant {
-  return { name, edits: [{ file, find, put }] }
-}
 
 function sendBeforeSync(stage: string): Mutant {
   const find = "    effects.push({ kind: 'persist', ballot })\n"
@@ -314,4 +307,5 @@ export const MUTANTS: readonly Mutant[] = [
     "address, role: 'learner' }",
     "address, role: 'voter' }",
   ),
+  ...MEMBER_MUTANTS,
 ]

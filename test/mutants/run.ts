@@ -1,18 +1,32 @@
 /**
- * Puts one deliberate bug at a time into a copy of the shipped sources and shows which property notices. Each copy has to pass the
- * type checker. Fails when a mutant survives. `npm run mutants [-- pattern of names]`
+ * Puts one deliberate bug at a time into a copy of the shipped sources and shows which property notices; on every core at once.
+ * Each copy has to pass the type checker. Fails when a mutant survives. `npm run mutants [-- pattern of names]`
  */
-import { execFileSync, spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { MUTANTS, type Mutant } from './list.ts'
+import { MUTANTS } from './list.ts'
+import type { Mutant } from './mutant.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 const COPIED = ['src', 'test', 'types', 'package.json', 'tsconfig.json', 'vitest.config.ts']
+const TYPE_CHECKED = ['src/cluster/rabia', 'src/cluster/control', 'src/cluster/membership']
 
-/** The unit tests that state a property of the protocol, for what the models and the soak cannot see. */
-const SCENARIOS = ['slot', 'rabia', 'queue', 'restart', 'read', 'growth', 'machine']
+/** The unit tests that state a property of the protocol, for what the models, the soak and the simulation cannot see. */
+const SCENARIOS = [
+  'rabia/slot',
+  'rabia/rabia',
+  'rabia/queue',
+  'rabia/restart',
+  'rabia/read',
+  'rabia/growth',
+  'rabia/catch-up',
+  'rabia/recall',
+  'control/machine',
+  'sim/scenario-members',
+  'sim/scenario-snapshot',
+]
 
 /** A mutant that hangs is as dead as one that fails. */
 const MINUTE_MS = 60_000
@@ -27,34 +41,37 @@ for (const { name, edits } of MUTANTS) {
   }
 }
 const wanted = MUTANTS.filter(({ name }) => new RegExp(process.argv[2] ?? '').test(name))
-const directory = mkdtempSync(join(tmpdir(), 'aether-mutants-'))
-try {
-  for (const name of COPIED) cpSync(join(ROOT, name), join(directory, name), { recursive: true })
-  symlinkSync(join(ROOT, 'node_modules'), join(directory, 'node_modules'))
-  writeFileSync(
-    join(directory, 'tsconfig.mutants.json'),
-    JSON.stringify({
-      extends: './tsconfig.json',
-      include: ['src/cluster/rabia', 'src/cluster/control'],
-    }),
-  )
-  const width = Math.max(...wanted.map(({ name }) => name.length))
-  const survivors = wanted.filter((mutant, i) => {
-    const begin = performance.now()
-    const killer = killerOf(mutant)
-    const seconds = ((performance.now() - begin) / 1_000).toFixed(1).padStart(5)
-    const number = String(i + 1).padStart(2)
-    console.log(`${number}  ${mutant.name.padEnd(width)}  ${seconds} s  ${killer ?? 'SURVIVES'}`)
-    return killer === undefined
-  })
-  console.log(`${wanted.length - survivors.length} of ${wanted.length} mutants killed`)
-  if (survivors.length > 0 || wanted.length === 0) process.exitCode = 1
-} finally {
-  rmSync(directory, { recursive: true })
+const width = Math.max(...wanted.map(({ name }) => name.length))
+const waiting = [...wanted.entries()]
+let survivors = 0
+await Promise.all(Array.from({ length: availableParallelism() }, tryAll))
+console.log(`${wanted.length - survivors} of ${wanted.length} mutants killed`)
+if (survivors > 0 || wanted.length === 0) process.exitCode = 1
+
+/** Tries one mutant after the other, in a copy of its own. */
+async function tryAll(): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), 'aether-mutants-'))
+  try {
+    for (const name of COPIED) cpSync(join(ROOT, name), join(directory, name), { recursive: true })
+    symlinkSync(join(ROOT, 'node_modules'), join(directory, 'node_modules'))
+    const config = { extends: './tsconfig.json', include: TYPE_CHECKED }
+    writeFileSync(join(directory, 'tsconfig.mutants.json'), JSON.stringify(config))
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      const [i, mutant] = next
+      const begin = performance.now()
+      const killer = await killerOf(mutant, directory)
+      const seconds = ((performance.now() - begin) / 1_000).toFixed(1).padStart(5)
+      const number = String(i + 1).padStart(2)
+      console.log(`${number}  ${mutant.name.padEnd(width)}  ${seconds} s  ${killer ?? 'SURVIVES'}`)
+      if (killer === undefined) survivors++
+    }
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
 }
 
 /** The property that notices the mutant, or undefined. */
-function killerOf(mutant: Mutant): string | undefined {
+async function killerOf(mutant: Mutant, directory: string): Promise<string | undefined> {
   const originals = new Map<string, string>()
   try {
     for (const { file, find, put } of mutant.edits) {
@@ -66,46 +83,62 @@ function killerOf(mutant: Mutant): string | undefined {
         source.replace(find, () => put),
       )
     }
-    run(['node_modules/typescript/bin/tsc', '--noEmit', '-p', 'tsconfig.mutants.json'])
-    return killedByProperty(mutant) ?? killedByScenario()
+    const check = ['node_modules/typescript/bin/tsc', '--noEmit', '-p', 'tsconfig.mutants.json']
+    const { status, output } = await run(directory, check)
+    if (status !== 0) throw new Error(`${mutant.name} is no program:\n${output}`)
+    return (await killedByProperty(mutant, directory)) ?? (await killedByScenario(directory))
   } finally {
     for (const [path, source] of originals) writeFileSync(path, source)
   }
 }
 
-function run(command: readonly string[]): string {
-  return execFileSync(process.execPath, command, { cwd: directory, encoding: 'utf8' })
-}
-
-function killedByProperty({ edits }: Mutant): string | undefined {
-  const scope = edits.some(({ file }) => /slot|electorate/.test(file)) ? 'slot' : 'log'
-  const { stdout, status } = spawnSync(process.execPath, ['test/mutants/properties.ts', scope], {
-    cwd: directory,
-    encoding: 'utf8',
-    timeout: MINUTE_MS,
-  })
+async function killedByProperty(mutant: Mutant, directory: string): Promise<string | undefined> {
+  const scope = mutant.edits.some(({ file }) => /slot|electorate/.test(file)) ? 'slot' : 'log'
+  const { status, output } = await run(directory, ['test/mutants/properties.ts', scope])
   if (status !== 0) return 'properties: the run itself fails'
-  return stdout.trim().slice(0, KILLER_LENGTH_MAX) || undefined
+  return output.trim().slice(0, KILLER_LENGTH_MAX) || undefined
 }
 
-function killedByScenario(): string | undefined {
+async function killedByScenario(directory: string): Promise<string | undefined> {
   const files = SCENARIOS.map((name) => `/${name}.test.ts`)
   const report = join(directory, 'report.json')
   const options = ['--project', 'unit', '--bail', '1', '--reporter', 'json', '--outputFile', report]
-  // A report that somebody else waits for must not get the failures that are wanted here.
-  const { AETHER_TEST_REPORT: _, ...env } = process.env
-  const { status } = spawnSync('node_modules/.bin/vitest', ['run', ...options, ...files], {
-    cwd: directory,
-    env,
-    timeout: MINUTE_MS,
-  })
+  const { status } = await run(directory, [
+    'node_modules/vitest/vitest.mjs',
+    'run',
+    ...options,
+    ...files,
+  ])
   if (status === 0) return undefined
+  if (status === null) return 'scenarios: no end to them'
   const { testResults } = JSON.parse(readFileSync(report, 'utf8')) as Report
   const failed = testResults.flatMap((file) => file.assertionResults)
   const title = failed.find((result) => result.status === 'failed')?.title
   if (title === undefined) throw new Error('the scenarios do not run at all')
   return `scenario: ${title}`.slice(0, KILLER_LENGTH_MAX)
 }
+
+/** Runs a program of Node's in the directory. */
+function run(directory: string, command: readonly string[]): Promise<Ended> {
+  // A report that somebody else waits for must not get the failures that are wanted here.
+  const { AETHER_TEST_REPORT: _, ...env } = process.env
+  const child = spawn(process.execPath, command, {
+    cwd: directory,
+    env,
+    timeout: MINUTE_MS,
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  let output = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output += text
+  })
+  const { promise, resolve, reject } = Promise.withResolvers<Ended>()
+  child.on('error', reject)
+  child.on('close', (status) => resolve({ status, output }))
+  return promise
+}
+
+type Ended = { readonly status: number | null; readonly output: string }
 
 type Report = {
   readonly testResults: readonly {

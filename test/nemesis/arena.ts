@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClusterStatus } from '../../src/cluster/membership/index.ts'
+import { LIMITS } from '../../src/cluster/rabia/options.ts'
 import { ClusterFixture, type ClusterNode, sendRequest } from '../fixture/cluster.ts'
 import { FaultProxy } from './fault-proxy.ts'
 import { ownsConnection } from './socket-owner.ts'
@@ -88,7 +89,10 @@ export class Arena {
 
   /** Makes a node that runs and waits a member, and waits until it votes (or learns, when five vote already). */
   async admit(id: string, through: string): Promise<void> {
-    await this.until(through, (status) => status.waiting.some((node) => node.id === id))
+    // `through` may not have applied yet that the node before it, of the same name, was removed.
+    await this.until(through, ({ members, waiting }) => {
+      return waiting.some((node) => node.id === id) && members.every((node) => node.id !== id)
+    })
     await this.#change('POST', '', through, JSON.stringify({ id }))
     this.members = [...this.members, id].toSorted()
     const votersMax = 5
@@ -123,6 +127,27 @@ export class Arena {
           `the nodes do not converge in ${timeoutMs} ms:\n${JSON.stringify(all, null, 1)}`,
         )
       await sleep(POLL_MS)
+    }
+  }
+
+  /**
+   * Writes through `id`, outside of any history, until no node keeps any more of what is decided now: who misses it gets a
+   * snapshot. Few large values do it faster than many small ones.
+   */
+  async outdate(id: string): Promise<void> {
+    const { origin } = this.node(id)
+    const goal = (await this.status(id)).slot + Math.ceil(KEPT_UNITS / LARGE.length)
+    const deadlineMs = performance.now() + SETTLE_MS
+    while ((await this.status(id)).slot < goal) {
+      if (performance.now() > deadlineMs) throw new Error('the slots to outdate take too long')
+      const writes = Array.from({ length: 32 }, (_, key) =>
+        sendRequest(`${origin}/api/v1/control/user/large/${key}`, {
+          method: 'PUT',
+          headers: this.cluster.credentials,
+          body: LARGE,
+        }).catch(() => undefined),
+      )
+      await Promise.all(writes)
     }
   }
 
@@ -194,3 +219,9 @@ const PASSING = new Set(['unavailable', 'outcome-unknown', 'other-change', 'woul
 const SETTLE_MS = 45_000
 
 const POLL_MS = 50
+
+/** One fills a batch, and so a slot. */
+const LARGE = 'x'.repeat(60_000)
+
+/** What a node keeps of decided commands for those who lag behind. */
+const KEPT_UNITS = LIMITS.decisionUnits

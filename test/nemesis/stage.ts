@@ -1,6 +1,5 @@
 /** How each step of a plan is carried out. When one has been, its faults are over and every member runs. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { sendRequest } from '../fixture/cluster.ts'
 import { Random } from '../sim/random.ts'
 import type { Arena } from './arena.ts'
 import type { LinkFault } from './fault-proxy.ts'
@@ -119,12 +118,7 @@ class Act {
   /** The others go on until they keep nothing any more of what it has missed. */
   async absence(): Promise<void> {
     await this.#arena.node(this.#victim).kill()
-    const { slot } = await this.#arena.status(this.#other)
-    const deadlineMs = performance.now() + ABSENCE_MS
-    while ((await this.#arena.status(this.#other)).slot < slot + ABSENCE_SLOTS) {
-      if (performance.now() > deadlineMs) break
-      await this.#burst()
-    }
+    await this.#arena.outdate(this.#other)
     await this.#arena.start()
   }
 
@@ -159,19 +153,6 @@ class Act {
     await this.#arena.admit(node.id, this.#other)
   }
 
-  /** Writes that are no part of any history, one slot each or more together. */
-  async #burst(): Promise<void> {
-    const { origin } = this.#arena.node(this.#other)
-    const writes = Array.from({ length: 32 }, (_, i) =>
-      sendRequest(`${origin}/api/v1/control/user/burst/${i}`, {
-        method: 'PUT',
-        headers: this.#arena.cluster.credentials,
-        body: 'x'.repeat(256),
-      }).catch(() => undefined),
-    )
-    await Promise.all(writes)
-  }
-
   async #again(everyMs: number, work: () => void): Promise<void> {
     const endMs = performance.now() + this.#holdMs
     while (performance.now() < endMs) {
@@ -192,12 +173,6 @@ class Act {
     return this.order[1] ?? ''
   }
 }
-
-/** More than any node keeps of what it has applied. */
-const ABSENCE_SLOTS = 5_000
-
-/** Bounds the step on a slow disk. */
-const ABSENCE_MS = 20_000
 
 function halves(ids: readonly string[]): [readonly string[], readonly string[]] {
   const half = Math.floor(ids.length / 2)

@@ -166,11 +166,11 @@ describe('refusals', () => {
   )
 
   test.each([
-    ['user/a?b', '%3F'],
-    ['user/%', 'percent-encoded'],
-    ['user/%ff', 'percent-encoded'],
-    [`user/${'%c3%a4'.repeat(1_022)}`, '2048 bytes'],
-  ])('the target %.20s is malformed', async (target, told) => {
+    ['with a query', 'user/a?b', '%3F'],
+    ['with half an encoding', 'user/%', 'percent-encoded'],
+    ['with bytes that are no text', 'user/%ff', 'percent-encoded'],
+    ['that is too long', `user/${'%c3%a4'.repeat(1_022)}`, '2048 bytes'],
+  ])('a target %s is malformed', async (_what, target, told) => {
     const answer = await send('PUT', target, { body: 'x' })
     expect([answer.status, detailOf(answer)]).toEqual([400, expect.stringContaining(told)])
   })

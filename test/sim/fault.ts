@@ -28,8 +28,8 @@ export function drawPlan(random: Random, founders: number, spares: number): read
   const all = Object.keys(KINDS) as FaultKind[]
   const lonely = all.filter((kind) => NEEDS_NO_PEER.has(kind))
   // One that is alone most of the time has no links that could fail.
-  const kinds = founders > 1 ? all : spares > 0 ? [...lonely, ...lonely, ...all] : lonely
-  const count = founders > 1 ? PLAN_FAULTS : LONELY_PLAN_FAULTS
+  const kinds = founders > 2 ? all : founders + spares > 1 ? [...lonely, ...lonely, ...all] : lonely
+  const count = founders > 2 ? PLAN_FAULTS : LONELY_PLAN_FAULTS
   return Array.from({ length: count }, (_, i) => {
     const own = random.split(`fault ${i}`)
     return {
@@ -209,8 +209,11 @@ const KINDS = {
     if (spares.length === 0 || !operator.join(random.pick(spares))) return undefined
     return () => {}
   },
-  'node-removed': ({ operator, random }) =>
-    operator.leave(random.pick(operator.members)) ? () => {} : undefined,
+  'node-removed': ({ cluster, operator, random }) => {
+    // A cluster that is large in the beginning keeps links that can fail.
+    if (operator.voters.length <= Math.min(2, cluster.founders.length - 1)) return undefined
+    return operator.leave(random.pick(operator.members)) ? () => {} : undefined
+  },
   'disk-lost': ({ operator, random }) =>
     operator.lose(random.pick(operator.members)) ? () => {} : undefined,
 } satisfies Record<string, Begin>

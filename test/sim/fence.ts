@@ -6,6 +6,7 @@ import {
   type Applicant,
   admission,
   isFinal,
+  ownEpoch,
   WaitingList,
 } from '../../src/cluster/membership/index.ts'
 import type { Hello, RefusalReason } from '../../src/cluster/wire/index.ts'
@@ -25,29 +26,33 @@ export class Fence {
     this.#pins = pinsOf(options.file)
   }
 
+  /** The incarnations it holds others to that are not bound. */
+  get pins(): ReadonlyMap<NodeId, string> {
+    return this.#pins
+  }
+
   /** What this node says when it connects. */
   hello(): Hello {
     const { self, incarnation, roster } = this.#options
-    const { epoch } = this.#committed
+    const epoch = this.#ownEpoch
     return { cluster: 'sim', roster, node: self, incarnation, address: self, epoch }
   }
 
   /** Whom this node connects to. */
   dials(node: NodeId): boolean {
-    const { epoch, members } = this.#committed
-    return epoch === 0 ? this.#options.contacts.has(node) : members.some(({ id }) => id === node)
+    return this.#contacts.has(node) || this.#committed.members.some(({ id }) => id === node)
   }
 
   /** Whether the node is let in now; a refusal if it is not, and undefined when it will be a little later. */
   admit(hello: Hello): true | RefusalReason | undefined {
-    const { self, roster, contacts, ticks } = this.#options
+    const { self, roster, ticks } = this.#options
     const own = {
       self,
       cluster: 'sim',
       roster,
       committed: this.#committed,
       pins: this.#pins,
-      contacts,
+      contacts: this.#contacts,
     }
     const verdict = admission(hello, own)
     if (verdict.admit) {
@@ -68,7 +73,18 @@ export class Fence {
 
   /** Whether this node has to stop because a peer does not let it in. */
   isOver(reason: RefusalReason, peerEpoch: number): boolean {
-    return isFinal(reason, peerEpoch, this.#committed.epoch)
+    return isFinal(reason, peerEpoch, this.#ownEpoch)
+  }
+
+  /** Whom it asks, as long as it has not applied that it is a member. */
+  get #contacts(): ReadonlySet<NodeId> {
+    const { roster, contacts } = this.#options
+    return roster === undefined && this.#ownEpoch === 0 ? contacts : NOBODY
+  }
+
+  get #ownEpoch(): number {
+    const { self, incarnation, roster } = this.#options
+    return ownEpoch(this.#committed, { self, incarnation, isFounder: roster !== undefined })
   }
 
   get #committed(): MembershipSnapshot {
@@ -87,6 +103,8 @@ export class Fence {
     })
   }
 }
+
+const NOBODY: ReadonlySet<NodeId> = new Set()
 
 /** The incarnations that a node's disk holds others to. */
 export function pinsOf(file: HostedFile): Map<NodeId, string> {

@@ -106,11 +106,12 @@ export class Operator implements Observer {
     const process = this.#cluster.process(node)
     const { epoch = 0, members = [] } = process?.registers.membership ?? {}
     if (epoch === 0 || process?.incarnation !== this.incarnationOf(node)) return false
-    return !members.some(({ id, incarnation }) =>
-      incarnation === undefined
-        ? this.members.includes(id)
-        : this.incarnationOf(id) === incarnation && (id !== node || this.members.length === 1),
-    )
+    const pins = process?.fence.pins
+    return !members.some(({ id, incarnation = pins?.get(id) }) => {
+      if (id === node) return this.members.length === 1
+      if (incarnation === undefined) return this.members.includes(id)
+      return this.incarnationOf(id) === incarnation
+    })
   }
 
   #isPursuing(kind: Goal['kind']): boolean {

@@ -39,6 +39,7 @@ export class RabiaProcess implements Program<Input, Effect> {
   readonly #pending = new Map<number, readonly LogRecord[]>()
   /** Parts of the disk that are not open yet. */
   #closed = PARTS
+  readonly #isFounder: boolean
   #ticks = 0
   /** Members that have told this node that it is none any more. */
   readonly #farewells = new Set<NodeId>()
@@ -63,6 +64,7 @@ export class RabiaProcess implements Program<Input, Effect> {
     const replayed: LogRecord[] = []
     this.#log = this.#openLog(replayed)
     this.incarnation = this.#log.identity
+    this.#isFounder = roster !== undefined
     this.#rabia = this.#newRabia(contacts)
     const pins = new HostedFile(machine, 'identity')
     this.fence = new Fence({
@@ -160,7 +162,7 @@ export class RabiaProcess implements Program<Input, Effect> {
       contacts,
       isSelf: () => {
         const bound = this.registers.membership.find(this.node)?.incarnation
-        return bound === undefined || bound === this.incarnation
+        return bound === undefined ? this.#isFounder : bound === this.incarnation
       },
       limits: this.#cluster.limits,
     })
@@ -197,7 +199,7 @@ export class RabiaProcess implements Program<Input, Effect> {
     const status = this.status()
     const self = membership.find(this.node)
     if (status === undefined || self === undefined) return
-    if (self.incarnation === undefined) {
+    if (self.incarnation === undefined && this.#isFounder) {
       const change = { kind: 'bind', node: this.node, incarnation: this.incarnation } as const
       this.#submit(change, 'bind')
       return

@@ -67,8 +67,9 @@ export class Registers implements Replica {
     const { tag, input, change } = JSON.parse(command) as Command
     this.#on.executed(tag)
     if (change === undefined) return { kind: 'applied', result: this.#write(input) }
+    const { epoch } = this.membership
     const refusal = this.membership.apply(change)
-    if (refusal === undefined) this.#on.changed(slot, this.membership.snapshot())
+    if (this.membership.epoch > epoch) this.#on.changed(slot, this.membership.snapshot())
     return { kind: 'applied', result: refusal ?? DONE }
   }
 

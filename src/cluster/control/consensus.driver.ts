@@ -21,6 +21,7 @@ import {
   type Snapshot,
 } from '../rabia/index.ts'
 import { ControlMachine } from './machine.ts'
+import type { Membership } from './members.ts'
 import { logMissing, RecordLog } from './record-log.disk.ts'
 import { ReplicatedControlStore } from './replicated.ts'
 
@@ -69,7 +70,7 @@ export class Consensus {
       boot,
       machine,
       contacts,
-      isSelf: () => this.#isSelf(),
+      isSelf: () => options.isSelf(machine.membership, this.incarnation),
       limits,
     })
   }
@@ -135,13 +136,6 @@ export class Consensus {
     if (found === expected) return
     await log.close()
     throw logMissing(`it is ${found}, and the directory is of ${expected}`)
-  }
-
-  /** Whether the member that has this node's name is this very disk. Until it is bound it may be a founder's only. */
-  #isSelf(): boolean {
-    const { self, isFounder } = this.#options
-    const member = this.machine.membership.find(self)
-    return member?.incarnation === undefined ? isFounder : member.incarnation === this.incarnation
   }
 
   /** Inputs that arise while one is being carried out wait for its end. */
@@ -229,8 +223,8 @@ export type ConsensusOptions = {
   readonly cluster: string
   /** Of the log that belongs to the data directory; undefined when that is new. */
   readonly incarnation: string | undefined
-  /** Whether this data directory began with the roster of the cluster, rather than by joining it later. */
-  readonly isFounder: boolean
+  /** Whether the member that has this node's name is the disk of this incarnation. */
+  readonly isSelf: (members: Membership, incarnation: string) => boolean
   /** Whom a node without a snapshot asks for one. */
   readonly contacts: readonly NodeId[]
   readonly limits: Partial<RabiaLimits>

@@ -2,6 +2,7 @@ export { readEngineState, removeEngineState } from './engine-state.ts'
 export { ControlMachine } from './machine.ts'
 export {
   type Member,
+  type Membership,
   type MembershipChange,
   type MembershipRefusal,
   type MembershipSnapshot,

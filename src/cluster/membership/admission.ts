@@ -14,10 +14,9 @@ import type { Admission, Hello, RefusalReason } from '../wire/index.ts'
 export function admission(hello: Hello, own: OwnView): Verdict {
   if (hello.cluster !== own.cluster) return refused('foreign-cluster')
   if (hello.node === own.self) return refused('other-incarnation')
-  // A node that knows no member yet takes what it asked for from those it was told to ask.
-  if (own.committed.epoch === 0) {
-    return own.contacts.has(hello.node) ? { admit: true } : refused('not-a-member')
-  }
+  // A node that is no member yet takes what it asked for from those it was told to ask.
+  if (own.contacts.has(hello.node)) return { admit: true }
+  if (own.committed.epoch === 0) return refused('not-a-member')
   const isForeign = hello.roster !== undefined && own.roster !== undefined
   const member = own.committed.members.find(({ id }) => id === hello.node)
   if (member?.incarnation !== undefined) {
@@ -37,10 +36,11 @@ export function admission(hello: Hello, own: OwnView): Verdict {
 
 /**
  * Whether a refusal by a peer at `peerEpoch` means that this node can never take part again as it is. A peer that has
- * applied less than this node may be wrong about it; a node that knows no member yet has nothing to lose by waiting.
+ * applied less than this node may be wrong about it; one that knows itself to be no member, at `epoch` 0 (`ownEpoch`), has
+ * nothing to lose by waiting.
  */
-export function isFinal(reason: RefusalReason, peerEpoch: number, ownEpoch: number): boolean {
-  if (ownEpoch === 0 || peerEpoch < ownEpoch) return false
+export function isFinal(reason: RefusalReason, peerEpoch: number, epoch: number): boolean {
+  if (epoch === 0 || peerEpoch < epoch) return false
   return reason === 'other-incarnation' || reason === 'removed'
 }
 
@@ -53,7 +53,7 @@ export type OwnView = {
   readonly committed: MembershipSnapshot
   /** Incarnations of founders that are not bound, as they were first met. */
   readonly pins: ReadonlyMap<NodeId, string>
-  /** Whom a node asks that knows no member. */
+  /** Whom a node asks that is no member yet; empty for all others. */
   readonly contacts: ReadonlySet<NodeId>
 }
 

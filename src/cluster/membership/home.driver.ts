@@ -17,6 +17,7 @@ import {
 import { genesis, type RabiaLimits } from '../rabia/index.ts'
 import { IdentityFile } from './identity.disk.ts'
 import { type Roster, rosterHash } from './roster.ts'
+import { ownEpoch } from './view.ts'
 
 export type Home = { readonly identity: IdentityFile; readonly consensus: Consensus }
 
@@ -52,6 +53,9 @@ export async function openHome(options: HomeOptions): Promise<Home> {
   const { file, content } = await SnapshotFile.open({ ...shared, path: `${directory}/snapshot` })
   const snapshot = content ?? (await begin(options, identity, file))
   if (snapshot !== undefined) await removeEngineState(storage.engine)
+  const isFounder = identity.identity
+    ? identity.identity.roster !== undefined
+    : founding.kind === 'form'
   const { limits, segmentBytes } = logSizes((await disk.freeSpace(directory)).totalBytes)
   const consensus = await Consensus.open({
     disk,
@@ -61,9 +65,7 @@ export async function openHome(options: HomeOptions): Promise<Home> {
     self,
     cluster,
     incarnation: identity.identity?.incarnation,
-    isFounder: identity.identity
-      ? identity.identity.roster !== undefined
-      : founding.kind === 'form',
+    isSelf: (members, incarnation) => ownEpoch(members, { self, incarnation, isFounder }) > 0,
     contacts: founding.kind === 'join' ? [...founding.contacts.keys()] : [],
     limits,
     segmentBytes,

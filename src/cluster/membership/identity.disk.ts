@@ -19,6 +19,7 @@ export class IdentityFile {
   readonly #pins = new Map<NodeId, string>()
   /** What is durable of them, and what is about to be. */
   readonly #claims = new Map<NodeId, string>()
+  #hasJoined = false
   #identity: Identity | undefined
   #lastSave: Promise<unknown> = Promise.resolve()
 
@@ -32,7 +33,8 @@ export class IdentityFile {
   private constructor(file: SnapshotFile, content: Content | undefined) {
     this.#file = file
     if (content === undefined) return
-    const { pins, ...identity } = content
+    const { pins, hasJoined, ...identity } = content
+    this.#hasJoined = hasJoined
     this.#identity = identity
     for (const [node, incarnation] of Object.entries(pins)) {
       this.#pins.set(node as NodeId, incarnation)
@@ -43,6 +45,11 @@ export class IdentityFile {
   /** Undefined until one was made. */
   get identity(): Identity | undefined {
     return this.#identity
+  }
+
+  /** Whether this node has been a member: if it is none any more, it was removed. */
+  get hasJoined(): boolean {
+    return this.#hasJoined || this.#identity?.roster !== undefined
   }
 
   /** The incarnations that founders were first met with; durable. */
@@ -73,9 +80,20 @@ export class IdentityFile {
     return claimed === incarnation
   }
 
+  /** Remembers that this node is a member now; a crash may come before. Rejects with `disk-failed`. */
+  async join(): Promise<void> {
+    if (this.hasJoined) return
+    this.#hasJoined = true
+    await this.#save()
+  }
+
   #save(): Promise<boolean> {
     const saved = this.#lastSave.then(async () => {
-      const content = { ...this.#identity, pins: Object.fromEntries(this.#claims) }
+      const content = {
+        ...this.#identity,
+        hasJoined: this.#hasJoined,
+        pins: Object.fromEntries(this.#claims),
+      }
       return (await this.#file.save(utf8(JSON.stringify(content)))).ok
     })
     this.#lastSave = saved.catch(() => {})
@@ -83,7 +101,10 @@ export class IdentityFile {
   }
 }
 
-type Content = Identity & { readonly pins: Readonly<Record<string, string>> }
+type Content = Identity & {
+  readonly hasJoined: boolean
+  readonly pins: Readonly<Record<string, string>>
+}
 
 function decode(content: Uint8Array): Content {
   return JSON.parse(text(content)) as Content

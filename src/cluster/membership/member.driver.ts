@@ -16,25 +16,24 @@ import type {
 } from '../control/index.ts'
 import type { Message } from '../rabia/index.ts'
 import {
-  type Admission,
   CONSENSUS_CHANNEL,
   decodeMessage,
   encodeMessage,
   type FrameCounts,
   frameCounts,
-  type Hello,
   type Peer,
   type RefusalReason,
   type Transport,
   type TransportOptions,
 } from '../wire/index.ts'
 import type { AddRefusal, ClusterAdmin, ClusterStatus, RemoveRefusal } from './admin.ts'
-import { admission, isFinal, type OwnView } from './admission.ts'
+import { isFinal } from './admission.ts'
 import { missingQuorum, promotion, removalRefusal } from './change.ts'
+import { Gate } from './gate.driver.ts'
 import { type Home, type HomeOptions, openHome } from './home.driver.ts'
 import { explainObstacle } from './obstacle.ts'
+import type { Roster } from './roster.ts'
 import type { Observations } from './view.ts'
-import { WaitingList } from './waiting.ts'
 
 export class ClusterMember implements ClusterAdmin {
   /** Resolves with the reason when this node must stop: its disk has failed, or it is no member any more. */
@@ -44,12 +43,11 @@ export class ClusterMember implements ClusterAdmin {
   readonly #options: ClusterMemberOptions
   readonly #home: Home
   readonly #transport: Transport | undefined
-  readonly #waiting = new WaitingList()
+  readonly #gate: Gate
   /** Peers that do not admit this node, as they last said. */
   readonly #refusals = new Map<NodeId, RefusalReason>()
   readonly #fail: (fault: unknown) => void
   #epoch = -1
-  #wasMember = false
   #tick = 0
   #isChanging = false
   #leaving: NodeJS.Timeout | undefined
@@ -66,10 +64,20 @@ export class ClusterMember implements ClusterAdmin {
     this.#fail = failure.resolve
     this.#options = options
     this.#home = home
+    const { cluster, self, address } = options
+    this.#gate = new Gate({
+      cluster,
+      self,
+      address,
+      incarnation: home.consensus.incarnation,
+      identity: home.identity,
+      members: home.consensus.machine.membership,
+      contacts: new Set(this.#contacts().keys()),
+    })
     this.#transport = options.connect?.({
       counts: this.dropped,
-      hello: () => this.#hello(),
-      admit: (hello) => this.#admit(hello),
+      hello: () => this.#gate.hello(),
+      admit: (hello) => this.#gate.admit(hello, this.#tick),
       onFrame: (from, _channel, payload) => this.#receive(from, payload),
       onConnected: (peer) => this.#connected(peer),
       onDisconnected: (peer, reason) =>
@@ -118,7 +126,7 @@ export class ClusterMember implements ClusterAdmin {
           behindSlots,
         }
       }),
-      waiting: this.#applicants().map(({ id, address }) => ({ id, address })),
+      waiting: this.#gate.applicants(this.#tick).map(({ id, address }) => ({ id, address })),
     }
   }
 
@@ -127,7 +135,7 @@ export class ClusterMember implements ClusterAdmin {
     return explainObstacle({
       ...this.#observe(),
       committed: this.#members,
-      contacts: this.#contacts(),
+      contacts: [...this.#contacts().keys()],
       refusals: this.#refusals,
       stalled: this.#consensus.stalled,
     })
@@ -136,7 +144,7 @@ export class ClusterMember implements ClusterAdmin {
   async add(id: NodeId): Promise<Result<ClusterStatus, AddRefusal>> {
     const { epoch } = this.#members
     if (this.#find(id)) return err({ kind: 'already-member' })
-    const applicants = this.#applicants()
+    const applicants = this.#gate.applicants(this.#tick)
     const applicant = applicants.find((each) => each.id === id)
     if (applicant === undefined) {
       return err({ kind: 'not-waiting', waiting: applicants.map((each) => each.id) })
@@ -186,54 +194,10 @@ export class ClusterMember implements ClusterAdmin {
     }
   }
 
-  #contacts(): readonly NodeId[] {
+  /** Whom a node asks that has yet to join. */
+  #contacts(): Roster {
     const { founding } = this.#options
-    return founding.kind === 'join' ? [...founding.contacts.keys()] : []
-  }
-
-  /** Members of the same incarnation ask as well, as long as they have not heard that they were added. */
-  #applicants() {
-    const isNew = (id: NodeId, incarnation: string) => this.#find(id)?.incarnation !== incarnation
-    return this.#waiting.list(this.#tick).filter(({ id, incarnation }) => isNew(id, incarnation))
-  }
-
-  #hello(): Hello {
-    const { cluster, self, address } = this.#options
-    return {
-      cluster,
-      roster: this.#home.identity.identity?.roster,
-      node: self,
-      incarnation: this.#consensus.incarnation,
-      address,
-      epoch: this.#members.epoch,
-    }
-  }
-
-  #view(): OwnView {
-    const { cluster, self } = this.#options
-    return {
-      self,
-      cluster,
-      roster: this.#home.identity.identity?.roster,
-      committed: this.#members,
-      pins: this.#home.identity.pins,
-      contacts: new Set(this.#contacts()),
-    }
-  }
-
-  async #admit(hello: Hello): Promise<Admission> {
-    const first = admission(hello, this.#view())
-    if (first.admit && first.pin !== undefined) {
-      // A disk that fails here ends the node; one that is full lets nobody in yet.
-      await this.#home.identity.pin(hello.node, first.pin).catch(() => false)
-    }
-    const verdict = admission(hello, this.#view())
-    if (verdict.admit) {
-      return verdict.pin === undefined ? verdict : { admit: false, reason: 'not-a-member' }
-    }
-    const { node: id, incarnation, address } = hello
-    if (verdict.waits) this.#waiting.note({ id, incarnation, address }, this.#tick)
-    return { admit: false, reason: verdict.reason }
+    return founding.kind === 'join' ? founding.contacts : new Map()
   }
 
   #receive(from: NodeId, payload: Uint8Array): void {
@@ -260,7 +224,7 @@ export class ClusterMember implements ClusterAdmin {
       report('warn', 'a node does not admit this one', { peer, reason, epoch })
     }
     this.#refusals.set(peer, reason)
-    if (isFinal(reason, epoch, this.#members.epoch)) this.#fail(excluded(self, peer, reason))
+    if (isFinal(reason, epoch, this.#gate.ownEpoch)) this.#fail(excluded(self, peer, reason))
   }
 
   /** Connects to whoever is a member now, and notices when this node no longer is. */
@@ -268,30 +232,40 @@ export class ClusterMember implements ClusterAdmin {
     const { epoch, members } = this.#members
     if (epoch === this.#epoch) return
     this.#epoch = epoch
-    const { self, report } = this.#options
-    this.#transport?.setPeers(epoch === 0 ? this.#contactPeers() : members.filter(isReachable))
+    const { report } = this.#options
+    this.#transport?.setPeers(this.#peers())
     const names = members.map(({ id, role }) => (role === 'voter' ? id : `${id} (${role})`))
     const isAlone = this.#transport === undefined || epoch === 0
     if (!isAlone) report('info', 'the members of the cluster', { epoch, members: names })
-    const isMember = this.#find(self)?.incarnation === this.#consensus.incarnation
-    if (this.#wasMember && !isMember) this.#leave()
-    this.#wasMember = isMember
+    const { identity } = this.#home
+    if (this.#gate.ownEpoch > 0) identity.join().catch(this.#fail)
+    else if (epoch > 0 && identity.hasJoined) this.#leave()
   }
 
-  #contactPeers(): readonly Peer[] {
-    const { founding } = this.#options
-    if (founding.kind !== 'join') return []
-    return [...founding.contacts].map(([id, address]) => ({ id, address, incarnation: undefined }))
+  /**
+   * With whom to be connected. What a newcomer has applied may be long out of date, down to the beginning of the cluster:
+   * whom it was told to ask is reached where it was told.
+   */
+  #peers(): readonly Peer[] {
+    const members = this.#members.members.filter(isReachable)
+    if (this.#gate.ownEpoch > 0) return members
+    const contacts = this.#contacts()
+    return [
+      ...[...contacts].map(([id, address]) => ({ id, address, incarnation: undefined })),
+      ...members.filter(({ id }) => !contacts.has(id)),
+    ]
   }
 
   /** The others may still need an answer about the slot that has ended this membership. */
   #leave(): void {
     const { cluster, self } = this.#options
-    const fault = new AetherError(
-      'membership-lost',
-      `${self} was removed from the cluster ${cluster}`,
-      `Its data directory is of no use to the cluster any more. To take the machine in again: ${readdition(self)}`,
-    )
+    const fault = this.#find(self)
+      ? excluded(self, undefined, 'other-incarnation')
+      : new AetherError(
+          'membership-lost',
+          `${self} was removed from the cluster ${cluster}`,
+          `Its data directory is of no use to the cluster any more. To take the machine in again, empty it, set \`join = true\` in [cluster] and start; then run \`aether cluster add ${self}\` on another node.`,
+        )
     this.#leaving ??= setTimeout(() => this.#fail(fault), LINGER_MS)
   }
 
@@ -316,9 +290,9 @@ export class ClusterMember implements ClusterAdmin {
     const { self: node, address } = this.#options
     const { incarnation } = this.#consensus
     const member = this.#find(node)
-    if (member === undefined) return undefined
+    if (member === undefined || this.#gate.ownEpoch === 0) return undefined
     if (member.incarnation === undefined) return { kind: 'bind', node, incarnation }
-    if (member.incarnation !== incarnation || member.address === address) return undefined
+    if (member.address === address) return undefined
     return { kind: 'move', node, incarnation, address }
   }
 

@@ -11,6 +11,26 @@ export type Observations = {
   readonly applied: ReadonlyMap<NodeId, SlotNumber>
 }
 
+/** Which member a node takes for itself. */
+export type Self = {
+  readonly self: NodeId
+  readonly incarnation: string
+  /** It began with the roster of the cluster: a member of its name that is not bound yet is itself. */
+  readonly isFounder: boolean
+}
+
+/**
+ * The epoch that a node may speak of: 0 when it does not know itself to be a member, because it has yet to join, or has not
+ * applied yet that it was added.
+ */
+export function ownEpoch(committed: MembershipSnapshot, own: Self): number {
+  const member = committed.members.find(({ id }) => id === own.self)
+  if (member === undefined) return 0
+  const { incarnation } = member
+  const isOwn = incarnation === undefined ? own.isFounder : incarnation === own.incarnation
+  return isOwn ? committed.epoch : 0
+}
+
 /** The voters, ascending. */
 export function votersOf({ members }: MembershipSnapshot): readonly NodeId[] {
   return members.filter(({ role }) => role === 'voter').map(({ id }) => id)

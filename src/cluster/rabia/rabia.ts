@@ -5,14 +5,14 @@
  * 2. Every batch that a message mentions is queued (R2), and whoever hears of the current slot takes part in it (R6).
  * 3. What was said is repeated until the slot is over (R4); afterwards the decision answers for it (R5).
  *
- * The rules R1 to R14 are in docs/decisions/008-rabia-rules.md.
+ * The rules R1 to R17 are in docs/decisions/008-rabia-rules.md.
  */
 import type { NodeId } from '../../base/ids.ts'
-import type { Ballot, SlotNumber } from './ballot.ts'
+import type { SlotNumber } from './ballot.ts'
 import type { Batch, Request } from './batch.ts'
 import { commonCoin } from './coin.ts'
 import type { Effect, Input } from './effect.ts'
-import type { Electorate } from './electorate.ts'
+import { Franchise } from './franchise.ts'
 import { Intake } from './intake.ts'
 import { Ledger, type Settled } from './ledger.ts'
 import type { Ballots, Decided, Message, Witness } from './message.ts'
@@ -21,7 +21,7 @@ import { Outbox } from './outbox.ts'
 import { Pace } from './pace.ts'
 import { Peers } from './peers.ts'
 import { Reader } from './reader.ts'
-import { Recall } from './recall.ts'
+import type { Position } from './recall.ts'
 import { Sequencer } from './sequencer.ts'
 import type { Snapshot } from './snapshot.ts'
 import { Transfer } from './transfer.ts'
@@ -35,12 +35,9 @@ export class Rabia {
   readonly #ledger: Ledger
   readonly #intake: Intake
   readonly #reader: Reader
-  readonly #recall: Recall
+  readonly #franchise: Franchise
   readonly #sequencer: Sequencer
   readonly #transfer: Transfer
-  #electorate: Electorate | undefined
-  #isVoter = false
-  #hasStarted = false
   /** Ballots of the next slot, from members that are already there; of this one, while there is no recall. */
   #early: { readonly from: NodeId; readonly message: Ballots }[] = []
 
@@ -51,7 +48,7 @@ export class Rabia {
     this.#ledger = new Ledger(machine, limits)
     this.#intake = new Intake({ origin: self, boot, out: this.#out, limits })
     this.#reader = new Reader(boot, this.#out)
-    this.#recall = new Recall(self, boot)
+    this.#franchise = new Franchise(options, this.#ledger, this.#out)
     this.#transfer = new Transfer(this.#ledger, limits, this.#out)
     this.#sequencer = new Sequencer({
       self,
@@ -59,13 +56,12 @@ export class Rabia {
       ledger: this.#ledger,
       out: this.#out,
       host: {
-        mayVote: () => this.#mayVote(),
-        speaks: () => this.#recall.speak(),
+        mayVote: () => this.#franchise.mayVote,
+        speaks: () => this.#franchise.speak(),
         applied: (batch, settled) => this.#applied(batch, settled),
         entered: () => this.#enter(),
       },
     })
-    this.#meetElectorate()
   }
 
   /** Takes one input and returns what is to be done for it, in order. */
@@ -82,8 +78,8 @@ export class Rabia {
       phase: this.#sequencer.phase,
       epoch: electorate.epoch,
       digest,
-      isVoter: this.#isVoter,
-      isRecalled: this.#recall.isDone(electorate),
+      isVoter: this.#franchise.isVoter,
+      isRecalled: this.#franchise.isRecalled,
       snapshot: this.#transfer.slot,
       applied: this.#peers.applied,
       queued: this.#sequencer.queue.size,
@@ -105,7 +101,9 @@ export class Rabia {
         if (input.record.slot > (this.#transfer.slot ?? 0)) this.#sequencer.replay(input.record)
         break
       case 'start':
-        this.#start()
+        this.#sequencer.start()
+        this.#franchise.start(this.#position())
+        this.#repeatTo(this.#out.peers)
         break
       case 'tick':
         this.#tick()
@@ -138,13 +136,6 @@ export class Rabia {
     }
   }
 
-  #start(): void {
-    this.#hasStarted = true
-    this.#sequencer.start()
-    if (this.#isVoter) this.#recall.start(this.#position())
-    this.#repeatTo(this.#out.peers)
-  }
-
   #tick(): void {
     const { peers } = this.#out
     this.#out.push(...this.#sequencer.journal.flush())
@@ -154,12 +145,12 @@ export class Rabia {
     if (action === 'repeat') this.#repeatTo(peers)
     else this.#reader.ask(peers)
     // Nobody tells a node without a vote what is decided.
-    if (action === 'ask' || !this.#isVoter) this.#ask(this.#pace.turn(peers))
+    if (action === 'ask' || !this.#franchise.isVoter) this.#ask(this.#pace.turn(peers))
   }
 
   #isBusy(): boolean {
     if (this.#sequencer.isJoined || this.#intake.waiting > 0 || this.#reader.size > 0) return true
-    return this.#isVoter && !this.#mayVote()
+    return this.#franchise.isWaiting
   }
 
   /** Everything that `peers` may have missed (R4), and the question what this node has missed. */
@@ -171,7 +162,7 @@ export class Rabia {
       this.#out.send(peers, { kind: 'forward', batch })
     }
     this.#ask(peers)
-    this.#askWitnesses(peers)
+    this.#franchise.ask(peers)
     this.#reader.ask(peers)
     this.#sequencer.propose()
   }
@@ -180,17 +171,6 @@ export class Rabia {
   #ask(peers: readonly NodeId[]): void {
     if (this.#transfer.isUnderWay) return
     this.#out.send(peers, { kind: 'fetch', slot: this.#ledger.slot })
-  }
-
-  /** Asks those who have not said it yet what they have heard of this node (R15). */
-  #askWitnesses(peers: readonly NodeId[]): void {
-    if (!this.#isVoter) return
-    const { boot } = this.#options
-    this.#out.send(this.#recall.unanswered(peers), { kind: 'recall', boot })
-  }
-
-  #mayVote(): boolean {
-    return this.#isVoter && this.#recall.isDone(this.#ledger.electorate)
   }
 
   #request(request: Request): void {
@@ -223,7 +203,7 @@ export class Rabia {
     for (;;) {
       const reads = this.#reader.finish(this.#ledger.slot - 1, electorate)
       for (const id of reads) this.#out.push({ kind: 'readable', id })
-      if (this.#isVoter && !this.#mayVote()) return
+      if (this.#franchise.isWaiting) return
       const round = this.#reader.begin(electorate)
       if (round === undefined) return
       this.#reader.answer(this.#options.self, round, this.#sequencer.mark)
@@ -234,8 +214,6 @@ export class Rabia {
   #receive(from: NodeId, message: Message): void {
     switch (message.kind) {
       case 'ballots':
-        this.#peers.hear(from, message)
-        this.#peers.hasReached(from, message.slot - 1)
         this.#receiveBallots(from, message)
         break
       case 'forward':
@@ -262,7 +240,7 @@ export class Rabia {
         this.#transfer.add(message)
         break
       case 'mark-query':
-        if (!this.#mayVote()) break
+        if (!this.#franchise.mayVote) break
         this.#out.send([from], { kind: 'mark', round: message.round, slot: this.#sequencer.mark })
         break
       case 'mark':
@@ -281,15 +259,19 @@ export class Rabia {
   }
 
   #receiveBallots(from: NodeId, message: Ballots): void {
+    const { slot, history, electorate } = this.#ledger
+    // Epochs only grow: nobody has said that in this slot or a later one.
+    if (message.slot >= slot && message.epoch < electorate.epoch) return
+    this.#peers.hear(from, message)
+    this.#peers.hasReached(from, message.slot - 1)
     if (message.batch) this.#sequencer.learn(message.batch)
-    const { slot, history } = this.#ledger
     if (message.slot < history.end) {
       if (this.#sequencer.needsHelp(message)) this.#transfer.answer(from, message.slot)
       this.#sequencer.propose()
-    } else if (message.slot === slot && this.#mayVote()) {
+    } else if (message.slot === slot && this.#franchise.mayVote) {
       this.#sequencer.hear(from, message)
     } else {
-      const isSoon = this.#isVoter && message.slot <= slot + 1
+      const isSoon = this.#franchise.isVoter && message.slot <= slot + 1
       if (isSoon && this.#early.length < EARLY_MAX) this.#early.push({ from, message })
       this.#hearOf(from, message.slot)
     }
@@ -304,19 +286,14 @@ export class Rabia {
   }
 
   #receiveWitness(from: NodeId, witness: Witness): void {
-    // A stalled node has not read its log to the end, and another incarnation has another log.
-    if (this.#ledger.stalled !== undefined || !this.#isVoter) return
-    if (!this.#recall.hear(from, witness, this.#position())) {
-      this.#out.push({ kind: 'fatal', reason: 'rolled-back' })
-      return
-    }
-    if (!this.#mayVote()) return
+    this.#franchise.hear(from, witness, this.#position())
+    if (!this.#franchise.mayVote) return
     this.#sequencer.propose()
     this.#read()
     this.#hearEarly()
   }
 
-  #position(): { readonly slot: SlotNumber; readonly own: readonly Ballot[] } {
+  #position(): Position {
     return { slot: this.#ledger.slot, own: this.#sequencer.ballots }
   }
 
@@ -330,7 +307,7 @@ export class Rabia {
       this.#intake.settle(request, outcome)
     }
     this.#transfer.count(batch)
-    this.#meetElectorate()
+    this.#franchise.update()
   }
 
   /** Begins the slot after the last applied one. */
@@ -365,7 +342,7 @@ export class Rabia {
     this.#ledger.restore(snapshot)
     this.#sequencer.reset()
     this.#early = []
-    this.#meetElectorate()
+    this.#franchise.update()
     this.#out.push({ kind: 'restored', slot: snapshot.slot, digest: snapshot.digest })
   }
 
@@ -373,18 +350,6 @@ export class Rabia {
   #agreed(): SlotNumber {
     const { electorate, slot } = this.#ledger
     return this.#peers.appliedByQuorum(electorate, this.#options.self, slot - 1)
-  }
-
-  /** Finds out who the others are, and whether this node has a vote, when the electorate is another one. */
-  #meetElectorate(): void {
-    const { self, contacts = [], isSelf } = this.#options
-    const { electorate, slot } = this.#ledger
-    if (electorate === this.#electorate) return
-    this.#electorate = electorate
-    const known = slot === 0 ? contacts : electorate.members
-    this.#out.peers = known.filter((node) => node !== self)
-    this.#isVoter = electorate.members.includes(self) && (isSelf?.() ?? true)
-    if (this.#hasStarted) this.#askWitnesses(this.#out.peers)
   }
 }
 

@@ -53,7 +53,7 @@ export class Recall {
 }
 
 /** The slot a node is at, and its ballots there. */
-type Position = { readonly slot: SlotNumber; readonly own: readonly Ballot[] }
+export type Position = { readonly slot: SlotNumber; readonly own: readonly Ballot[] }
 
 /** Whether a node that has come to this position could have said `ballot` in the slot `heard`. */
 function includes({ slot, own }: Position, heard: SlotNumber, ballot: Ballot): boolean {

@@ -1,6 +1,11 @@
 import { expect, test } from 'vitest'
 import type { NodeId } from '../../../src/base/ids.ts'
-import { admission, isFinal, type OwnView } from '../../../src/cluster/membership/index.ts'
+import {
+  admission,
+  isFinal,
+  type OwnView,
+  ownEpoch,
+} from '../../../src/cluster/membership/index.ts'
 import type { Hello } from '../../../src/cluster/wire/index.ts'
 
 const [n1, n2, n3, n4] = ['n1', 'n2', 'n3', 'n4'] as [NodeId, NodeId, NodeId, NodeId]
@@ -114,4 +119,16 @@ test('a refusal is final when the other knows as much, and only for a member', (
   for (const reason of ['not-a-member', 'foreign-cluster', 'foreign-roster'] as const) {
     expect(isFinal(reason, 9, 3)).toBe(false)
   }
+})
+
+test('a node speaks of its epoch only while it knows itself to be a member', () => {
+  const { committed } = own
+  const epochOf = (self: NodeId, incarnation: string, isFounder: boolean) =>
+    ownEpoch(committed, { self, incarnation, isFounder })
+  expect(epochOf(n1, 'one', true)).toBe(3)
+  // Another disk had this name: nobody is to take the old one's membership for the new one's.
+  expect(epochOf(n1, 'emptied', true)).toBe(0)
+  expect(epochOf(n3, 'three', true)).toBe(3)
+  expect(epochOf(n3, 'three', false)).toBe(0)
+  expect(epochOf(n4, 'four', false)).toBe(0)
 })

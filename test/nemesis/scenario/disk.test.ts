@@ -62,10 +62,10 @@ test('nodes that are lost for good are replaced one by one', () =>
   }))
 
 test('a node that was away for longer than the others keep gets a snapshot, also when it is killed on the way', () =>
-  trial(THREE, async ({ arena, advance }) => {
+  trial(THREE, async ({ arena, outdate }) => {
     const node = arena.node('n1')
     await node.kill()
-    await advance('n2', 5_000)
+    await outdate('n2')
     // Killed at ever later moments, of which some lie between its first fetch and the end of the installation.
     for (const afterMs of [150, 250, 350, 450, 600]) {
       node.launch()

@@ -36,9 +36,9 @@ test('a rolling restart fails no operation that is repeated through another node
   }))
 
 test('a node that starts beside one that lags behind does not go back', () =>
-  trial(THREE, async ({ arena, advance }) => {
+  trial(THREE, async ({ arena, outdate }) => {
     await arena.node('n3').kill()
-    await advance('n1', 5_000)
+    await outdate('n1')
     await arena.node('n1').kill()
     const { slot } = await arena.status('n2')
     await arena.node('n2').kill()

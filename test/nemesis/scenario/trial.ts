@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'vitest'
-import { sendRequest } from '../../fixture/cluster.ts'
 import { Random } from '../../sim/random.ts'
 import { Arena } from '../arena.ts'
 import { checkHistory } from '../history.ts'
@@ -11,8 +10,8 @@ export type Trial = {
   readonly workload: Workload
   /** Resolves when so many more writes than now have been acknowledged. */
   commits(count: number): Promise<void>
-  /** Writes that are no part of the history, until `through` has applied so many more slots. */
-  advance(through: string, slots: number): Promise<void>
+  /** Large writes that are no part of the history, until nobody keeps any more of what is decided now. */
+  outdate(through: string): Promise<void>
 }
 
 /**
@@ -38,7 +37,7 @@ export async function trial(
     workload.start()
     const commits = (count: number) => untilCommits(workload, workload.commits.length + count)
     await commits(20)
-    await scenario({ arena, workload, commits, advance: (id, slots) => advance(arena, id, slots) })
+    await scenario({ arena, workload, commits, outdate: (id) => arena.outdate(id) })
     await commits(20)
     await workload.stop()
     await arena.converge()
@@ -46,6 +45,10 @@ export async function trial(
     expect(arena.crashes()).toEqual([])
     expect(workload.outcomes.strange).toEqual([])
     expect(checkHistory(workload.history).kind).toBe('linearizable')
+  } catch (cause) {
+    for (const node of arena.cluster.nodes.values())
+      console.log(`${node.id}: ${node.logTail(1_500)}`)
+    throw cause
   } finally {
     workload.close()
     await workload.stop()
@@ -62,25 +65,5 @@ async function untilCommits(workload: Workload, count: number): Promise<void> {
   while (workload.commits.length < count) {
     if (performance.now() > deadlineMs) throw new Error('clients get nothing written any more')
     await sleep(20)
-  }
-}
-
-async function advance(arena: Arena, through: string, slots: number): Promise<void> {
-  const goal = (await arena.status(through)).slot + slots
-  const { origin } = arena.node(through)
-  const deadlineMs = performance.now() + PROGRESS_MS
-  while ((await arena.status(through)).slot < goal) {
-    if (performance.now() > deadlineMs) throw new Error(`${slots} slots take too long`)
-    // One after the other, so that each has a slot of its own.
-    const chain = async (name: number) => {
-      for (let i = 0; i < 50; i++) {
-        await sendRequest(`${origin}/api/v1/control/user/advance/${name}`, {
-          method: 'PUT',
-          headers: arena.cluster.credentials,
-          body: 'x'.repeat(256),
-        }).catch(() => undefined)
-      }
-    }
-    await Promise.all([chain(1), chain(2), chain(3)])
   }
 }

@@ -1,0 +1,77 @@
+import type { NodeId } from '../../base/ids.ts'
+import type { Membership } from '../control/index.ts'
+import type { Admission, Hello } from '../wire/index.ts'
+import { admission, type OwnView } from './admission.ts'
+import type { IdentityFile } from './identity.disk.ts'
+import { ownEpoch } from './view.ts'
+import { type Applicant, WaitingList } from './waiting.ts'
+
+/** Who gets in: applies the rules of admission to what this node knows, and keeps its pins and its waiting list. */
+export class Gate {
+  readonly #options: GateOptions
+  readonly #waiting = new WaitingList()
+
+  constructor(options: GateOptions) {
+    this.#options = options
+  }
+
+  /** 0 unless this node knows itself to be a member. */
+  get ownEpoch(): number {
+    const { self, incarnation, members, identity } = this.#options
+    const isFounder = identity.identity?.roster !== undefined
+    return ownEpoch(members, { self, incarnation, isFounder })
+  }
+
+  /** What this node says of itself. */
+  hello(): Hello {
+    const { cluster, self, address, identity, incarnation } = this.#options
+    const roster = identity.identity?.roster
+    return { cluster, roster, node: self, incarnation, address, epoch: this.ownEpoch }
+  }
+
+  /** Whether the node that says `hello` at `tick` is to be admitted. */
+  async admit(hello: Hello, tick: number): Promise<Admission> {
+    const first = admission(hello, this.#view())
+    if (first.admit && first.pin !== undefined) {
+      // A disk that fails here ends the node; one that is full lets nobody in yet.
+      await this.#options.identity.pin(hello.node, first.pin).catch(() => false)
+    }
+    const verdict = admission(hello, this.#view())
+    if (verdict.admit) {
+      return verdict.pin === undefined ? verdict : { admit: false, reason: 'not-a-member' }
+    }
+    const { node: id, incarnation, address } = hello
+    if (verdict.waits) this.#waiting.note({ id, incarnation, address }, tick)
+    return { admit: false, reason: verdict.reason }
+  }
+
+  /** Who asks to join. Members of the same incarnation do as well, until they have heard that they were added. */
+  applicants(tick: number): readonly Applicant[] {
+    const { members } = this.#options
+    return this.#waiting
+      .list(tick)
+      .filter(({ id, incarnation }) => members.find(id)?.incarnation !== incarnation)
+  }
+
+  #view(): OwnView {
+    const { cluster, self, members, identity } = this.#options
+    const { pins } = identity
+    const contacts = this.ownEpoch > 0 ? NOBODY : this.#options.contacts
+    const roster = identity.identity?.roster
+    return { self, cluster, roster, committed: members, pins, contacts }
+  }
+}
+
+export type GateOptions = {
+  readonly cluster: string
+  readonly self: NodeId
+  readonly address: string
+  readonly incarnation: string
+  readonly identity: IdentityFile
+  /** As this node has applied them: it changes. */
+  readonly members: Membership
+  /** Whom it was told to ask, if it was told to join. */
+  readonly contacts: ReadonlySet<NodeId>
+}
+
+const NOBODY: ReadonlySet<NodeId> = new Set()
