@@ -15,12 +15,15 @@ import type {
   ReplicatedControlStore,
 } from '../control/index.ts'
 import type { Message } from '../rabia/index.ts'
+import type { Report } from '../report.ts'
 import {
+  type Channel,
   CONSENSUS_CHANNEL,
   decodeMessage,
   encodeMessage,
   type FrameCounts,
   frameCounts,
+  HEARTBEAT_CHANNEL,
   type Peer,
   type RefusalReason,
   type Transport,
@@ -32,14 +35,18 @@ import { missingQuorum, promotion, removalRefusal } from './change.ts'
 import { Gate } from './gate.driver.ts'
 import { type Home, type HomeOptions, openHome } from './home.driver.ts'
 import { explainObstacle } from './obstacle.ts'
+import { Roles } from './roles.driver.ts'
 import type { Roster } from './roster.ts'
-import type { Observations } from './view.ts'
+import { clusterStatus } from './status.ts'
+import { type Observations, votersOf } from './view.ts'
 
 export class ClusterMember implements ClusterAdmin {
   /** Resolves with the reason when this node must stop: its disk has failed, or it is no member any more. */
   readonly failed: Promise<unknown>
   /** What the connections have dropped. */
   readonly dropped: FrameCounts = frameCounts()
+  /** Who lives, and who leads which partition. */
+  readonly roles: Roles
   readonly #options: ClusterMemberOptions
   readonly #home: Home
   readonly #transport: Transport | undefined
@@ -74,14 +81,27 @@ export class ClusterMember implements ClusterAdmin {
       members: home.consensus.machine.membership,
       contacts: new Set(this.#contacts().keys()),
     })
+    const { report } = options
+    this.roles = new Roles({
+      self,
+      report,
+      isAlone: options.connect === undefined,
+      read: (key) => home.consensus.machine.state.get(key),
+      control: home.consensus.control,
+      hasQuorum: () => this.#hasQuorum,
+      send: (to, heartbeat) => this.#sendTo(to, HEARTBEAT_CHANNEL, heartbeat),
+    })
     this.#transport = options.connect?.({
       counts: this.dropped,
       hello: () => this.#gate.hello(),
       admit: (hello) => this.#gate.admit(hello, this.#tick),
-      onFrame: (from, _channel, payload) => this.#receive(from, payload),
+      onFrame: (from, channel, payload) => this.#receive(from, channel, payload),
       onConnected: (peer) => this.#connected(peer),
       onDisconnected: (peer, reason) =>
-        options.report('warn', 'a node cannot be reached', { peer, reason }),
+        report('warn', 'a node cannot be reached', { peer, reason }),
+      onUnreachable: (peer, _reason, isRefused) => {
+        if (isRefused) this.roles.liveness.take({ kind: 'refused', peer })
+      },
       onRefused: (peer, reason, epoch) => this.#refused(peer, reason, epoch),
     })
   }
@@ -93,10 +113,10 @@ export class ClusterMember implements ClusterAdmin {
   /** Begins to listen and to take part. Rejects with the system's error when the address cannot be listened on. */
   async start(): Promise<void> {
     await this.#transport?.listen()
-    this.#membersMayHaveChanged()
+    this.#stateMayHaveChanged()
     this.#consensus.start({
       send: (to, message) => this.#send(to, message),
-      applied: () => this.#membersMayHaveChanged(),
+      applied: () => this.#stateMayHaveChanged(),
       violated: (peer, reason) =>
         this.#options.report('warn', 'a node has broken the protocol', { peer, reason }),
       ticked: () => this.#ticked(),
@@ -104,41 +124,26 @@ export class ClusterMember implements ClusterAdmin {
   }
 
   status(): ClusterStatus {
-    const { cluster, self } = this.#options
-    const { epoch, members } = this.#members
-    const observed = this.#observe()
-    const slots = [...observed.applied.values()]
-    const latest = slots.reduce((a, b) => Math.max(a, b), 0)
-    return {
-      cluster,
-      self,
-      epoch,
-      slot: observed.applied.get(self) ?? 0,
-      hasQuorum: missingQuorum(this.#members, observed) === undefined,
-      members: members.map(({ id, address, role }) => {
-        const applied = observed.applied.get(id)
-        const behindSlots = applied === undefined ? undefined : latest - applied
-        return {
-          id,
-          address,
-          role,
-          isConnected: id === self || observed.connected.has(id),
-          behindSlots,
-        }
-      }),
-      waiting: this.#gate.applicants(this.#tick).map(({ id, address }) => ({ id, address })),
-    }
+    return clusterStatus({
+      cluster: this.#options.cluster,
+      committed: this.#members,
+      observed: this.#observe(),
+      applicants: this.#gate.applicants(this.#tick),
+      health: this.roles.liveness.health(),
+      table: this.roles.partitions.table,
+    })
   }
 
   /** What keeps this node from serving control state, for an operator; undefined when nothing does. */
   obstacle(): string | undefined {
-    return explainObstacle({
+    const obstacle = explainObstacle({
       ...this.#observe(),
       committed: this.#members,
       contacts: [...this.#contacts().keys()],
       refusals: this.#refusals,
       stalled: this.#consensus.stalled,
     })
+    return obstacle ?? this.roles.partitions.fault
   }
 
   async add(id: NodeId): Promise<Result<ClusterStatus, AddRefusal>> {
@@ -183,6 +188,10 @@ export class ClusterMember implements ClusterAdmin {
     return this.#members.find(id)
   }
 
+  get #hasQuorum(): boolean {
+    return missingQuorum(this.#members, this.#observe()) === undefined
+  }
+
   #observe(): Observations {
     const { self } = this.#options
     const { applied, slot } = this.#consensus.status()
@@ -200,22 +209,31 @@ export class ClusterMember implements ClusterAdmin {
     return founding.kind === 'join' ? founding.contacts : new Map()
   }
 
-  #receive(from: NodeId, payload: Uint8Array): void {
+  /** A frame of any kind shows that its sender lives. */
+  #receive(from: NodeId, channel: Channel, payload: Uint8Array): void {
+    this.roles.liveness.take({ kind: 'heard', from })
+    if (channel === HEARTBEAT_CHANNEL) {
+      if (!this.roles.liveness.receive(from, payload)) this.dropped.malformed++
+      return
+    }
     const message = decodeMessage(payload)
     if (message.ok) this.#consensus.receive(from, message.value)
     else this.dropped.malformed++
   }
 
   #send(to: readonly NodeId[], message: Message): void {
-    if (this.#transport === undefined) return
-    const payload = encodeMessage(message)
-    for (const peer of to) this.#transport.send(peer, CONSENSUS_CHANNEL, payload)
+    if (this.#transport !== undefined) this.#sendTo(to, CONSENSUS_CHANNEL, encodeMessage(message))
+  }
+
+  #sendTo(to: readonly NodeId[], channel: Channel, payload: Uint8Array): void {
+    for (const peer of to) this.#transport?.send(peer, channel, payload)
   }
 
   #connected(peer: NodeId): void {
     this.#refusals.delete(peer)
     this.#options.report('info', 'a node can be reached', { peer })
     this.#consensus.connected(peer)
+    this.roles.liveness.take({ kind: 'connected', peer })
   }
 
   #refused(peer: NodeId, reason: RefusalReason, epoch: number): void {
@@ -227,6 +245,11 @@ export class ClusterMember implements ClusterAdmin {
     if (isFinal(reason, epoch, this.#gate.ownEpoch)) this.#fail(excluded(self, peer, reason))
   }
 
+  #stateMayHaveChanged(): void {
+    this.#membersMayHaveChanged()
+    this.roles.partitions.refresh()
+  }
+
   /** Connects to whoever is a member now, and notices when this node no longer is. */
   #membersMayHaveChanged(): void {
     const { epoch, members } = this.#members
@@ -234,6 +257,8 @@ export class ClusterMember implements ClusterAdmin {
     this.#epoch = epoch
     const { report } = this.#options
     this.#transport?.setPeers(this.#peers())
+    const voters = votersOf(this.#members)
+    this.roles.liveness.take({ kind: 'members', members: members.map(({ id }) => id), voters })
     const names = members.map(({ id, role }) => (role === 'voter' ? id : `${id} (${role})`))
     const isAlone = this.#transport === undefined || epoch === 0
     if (!isAlone) report('info', 'the members of the cluster', { epoch, members: names })
@@ -271,8 +296,14 @@ export class ClusterMember implements ClusterAdmin {
 
   #ticked(): void {
     this.#tick++
-    if (this.#tick % MAINTENANCE_TICKS !== 1 || this.#isChanging) return
-    if (missingQuorum(this.#members, this.#observe()) !== undefined) return
+    const isMember = this.#transport !== undefined && this.#gate.ownEpoch > 0
+    if (isMember) this.roles.tick(votersOf(this.#members))
+    if (this.#tick % MAINTENANCE_TICKS === 1 && !this.#isChanging) this.#maintain()
+  }
+
+  /** Has the members changed where the rules say so. */
+  #maintain(): void {
+    if (!this.#hasQuorum) return
     const change = this.#ownChange() ?? this.#promotion()
     if (change === undefined) return
     this.#isChanging = true
@@ -297,6 +328,8 @@ export class ClusterMember implements ClusterAdmin {
   }
 
   #promotion(): MembershipChange | undefined {
+    // The voters at the beginning are given the partitions: who comes later holds none of the data.
+    if (this.roles.partitions.table === undefined) return undefined
     const node = promotion(this.#members, this.#observe())
     return node === undefined ? undefined : { kind: 'promote', epoch: this.#members.epoch, node }
   }
@@ -321,15 +354,15 @@ export type ClusterMemberOptions = HomeOptions & {
 /** What the member itself answers of a transport's options; the rest is the node's. */
 export type TransportCallbacks = Pick<
   TransportOptions,
-  'counts' | 'hello' | 'admit' | 'onFrame' | 'onConnected' | 'onDisconnected' | 'onRefused'
+  | 'counts'
+  | 'hello'
+  | 'admit'
+  | 'onFrame'
+  | 'onConnected'
+  | 'onDisconnected'
+  | 'onUnreachable'
+  | 'onRefused'
 >
-
-/** Tells the operator. */
-export type Report = (
-  level: 'info' | 'warn',
-  message: string,
-  detail: Readonly<Record<string, unknown>>,
-) => void
 
 type ChangeOutcome =
   | Unavailable
