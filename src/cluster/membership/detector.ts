@@ -6,8 +6,8 @@
  * 2. A member is *down* when a majority of the voters has no contact with it. Voters that this node does not hear have no say. So a
  *    cut between two nodes that others reach is no failure of either, and whoever is cut off finds nobody down but itself.
  * 3. A tick that comes late is no silence of the others: of the time between two ticks at most `STRIDE_MAX_MS` counts.
- * 4. A member is *steady* when it has not been down for a while, which doubles with each time it was. To be cut off is to have seen
- *    nothing, and begins the while anew for everybody.
+ * 4. A member is *steady* when a majority of the voters has not seen it down for a while, which doubles with each time it was. A
+ *    majority, since who was cut off or has just started has not seen what happened.
  */
 import type { NodeId } from '../../base/ids.ts'
 import { quorum } from '../rabia/index.ts'
@@ -55,10 +55,10 @@ export class Detector {
 
   /** All members as this node sees them, itself included; ascending by id. */
   health(): readonly MemberHealth[] {
-    const all = [...this.#members].map(([id, { hearing, state, sinceMs, steadyMs }]) => ({
+    const all = [...this.#members].map(([id, { hearing, state }]) => ({
       id,
       state,
-      isSteady: state === 'up' && this.#nowMs - sinceMs >= steadyMs,
+      isSteady: state === 'up' && this.#isSteady(id),
       silentMs: id === this.#self ? 0 : hearing.silentMs(this.#nowMs),
     }))
     return all.sort((a, b) => (a.id < b.id ? -1 : 1))
@@ -71,8 +71,7 @@ export class Detector {
       if (this.#members.has(id)) continue
       this.#members.set(id, {
         hearing: new Hearing(this.#nowMs),
-        hears: undefined,
-        isLeaving: false,
+        said: undefined,
         state: 'up',
         sinceMs: this.#nowMs,
         steadyMs: STEADY_MS,
@@ -80,12 +79,11 @@ export class Detector {
     }
   }
 
-  #hear(from: NodeId, { hears, isLeaving }: Heartbeat): void {
+  #hear(from: NodeId, { hears, steady, isLeaving }: Heartbeat): void {
     const member = this.#members.get(from)
     if (member === undefined) return
     member.hearing.heard(this.#nowMs)
-    member.hears = new Set(hears)
-    member.isLeaving = isLeaving
+    member.said = { hears: new Set(hears), steady: new Set(steady), isLeaving }
   }
 
   /** Regularly, and at once when there is something new to say. */
@@ -99,7 +97,9 @@ export class Detector {
   }
 
   #send(to: readonly NodeId[]): DetectorEffect {
-    return { kind: 'send', to, heartbeat: { hears: this.#heard(), isLeaving: this.#isLeaving } }
+    const steady = [...this.#members.keys()].filter((id) => this.#holdsSteady(id))
+    const heartbeat = { hears: this.#heard(), steady, isLeaving: this.#isLeaving }
+    return { kind: 'send', to, heartbeat }
   }
 
   #heard(): readonly NodeId[] {
@@ -118,15 +118,14 @@ export class Detector {
       if (state !== member.state) {
         const silentMs = id === this.#self ? 0 : member.hearing.silentMs(this.#nowMs)
         effects.push({ kind: 'changed', id, state, was: member.state, without, silentMs })
-        // Whoever has said goodbye has not fallen.
-        const isFall = state === 'down' && member.state !== 'leaving'
+        // Neither does one fall twice at once, nor at all who has said goodbye.
+        const isFall = state === 'down' && this.#nowMs - member.sinceMs >= FALL_MS
         if (isFall) member.steadyMs = Math.min(2 * member.steadyMs, STEADY_MAX_MS)
         member.state = state
       }
     }
-    const isCutOff = this.#members.get(this.#self)?.state === 'down'
     for (const member of this.#members.values()) {
-      const isUnsteady = isCutOff || member.state === 'down' || member.state === 'leaving'
+      const isUnsteady = member.state === 'down' || member.state === 'leaving'
       if (isUnsteady) member.sinceMs = this.#nowMs
       else if (this.#nowMs - member.sinceMs >= CALM_MS) member.steadyMs = STEADY_MS
     }
@@ -136,7 +135,7 @@ export class Detector {
   #stateOf(id: NodeId, withoutContact: number): MemberState {
     if (this.#voters.length > 0 && withoutContact >= quorum(this.#voters.length)) return 'down'
     if (this.#hasContact(this.#self, id) === false) return 'suspected'
-    const isLeaving = id === this.#self ? this.#isLeaving : this.#members.get(id)?.isLeaving
+    const isLeaving = id === this.#self ? this.#isLeaving : this.#members.get(id)?.said?.isLeaving
     return isLeaving ? 'leaving' : 'up'
   }
 
@@ -152,7 +151,22 @@ export class Detector {
   /** Undefined when `a` has not said it of late. */
   #hears(a: NodeId, b: NodeId): boolean | undefined {
     if (a === this.#self) return this.#isHeard(b)
-    return this.#isHeard(a) ? this.#members.get(a)?.hears?.has(b) : undefined
+    return this.#isHeard(a) ? this.#members.get(a)?.said?.hears.has(b) : undefined
+  }
+
+  #isSteady(id: NodeId): boolean {
+    const holding = this.#voters.filter((voter) =>
+      voter === this.#self
+        ? this.#holdsSteady(id)
+        : this.#isHeard(voter) && this.#members.get(voter)?.said?.steady.has(id),
+    )
+    return holding.length >= quorum(this.#voters.length)
+  }
+
+  /** What this node itself has seen. */
+  #holdsSteady(id: NodeId): boolean {
+    const { sinceMs = 0, steadyMs = 0 } = this.#members.get(id) ?? {}
+    return this.#nowMs - sinceMs >= steadyMs
   }
 }
 
@@ -204,7 +218,7 @@ export type MemberState = 'up' | 'suspected' | 'leaving' | 'down'
 export type MemberHealth = {
   readonly id: NodeId
   readonly state: MemberState
-  /** Up for long enough to be entrusted with something. */
+  /** Up, and has been for long enough to be entrusted with something. */
   readonly isSteady: boolean
   /** Since it was last heard; 0 of this node itself. */
   readonly silentMs: number
@@ -212,11 +226,16 @@ export type MemberHealth = {
 
 type Watched = {
   readonly hearing: Hearing
-  /** Whom it hears, as it last said. */
-  hears: ReadonlySet<NodeId> | undefined
-  isLeaving: boolean
+  /** In its last heartbeat. */
+  said:
+    | {
+        readonly hears: ReadonlySet<NodeId>
+        readonly steady: ReadonlySet<NodeId>
+        readonly isLeaving: boolean
+      }
+    | undefined
   state: MemberState
-  /** Not down, and seen by this node, for all the time since then. */
+  /** Neither down nor leaving for all the time since then. */
   sinceMs: number
   steadyMs: number
 }
@@ -229,6 +248,9 @@ const STRIDE_MAX_MS = 100
 
 /** What a start takes before a node is of use; twice this after the first fall. */
 const STEADY_MS = 3_000
+
+/** To be down again within this is still the same fall: not all have noticed yet that it was over. */
+const FALL_MS = 1_000
 
 /** A node that keeps falling gets its roles back once a minute at most. */
 const STEADY_MAX_MS = 60_000

@@ -1,9 +1,10 @@
 /** The failure detector of this node, joined with its connections and with the time; tells the operator what it finds. */
 import type { NodeId } from '../../base/ids.ts'
-import type { Standing, Standings } from '../partition/index.ts'
+import type { Standings } from '../partition/index.ts'
 import type { Report } from '../report.ts'
 import { decodeHeartbeat, encodeHeartbeat } from '../wire/index.ts'
 import { Detector, type DetectorEffect, type DetectorInput, type MemberHealth } from './detector.ts'
+import { standingsOf } from './standing.ts'
 
 export class Liveness {
   readonly #detector: Detector
@@ -21,7 +22,7 @@ export class Liveness {
 
   /** What may be entrusted to each of the members. */
   standings(): Standings {
-    return new Map(this.health().map((health) => [health.id, standingOf(health)]))
+    return standingsOf(this.health())
   }
 
   /** Everything but ticks and heartbeats. */
@@ -77,8 +78,3 @@ export type LivenessOptions = {
 const CUT_OFF = 'this node has no contact with so many voters that the others take it for down'
 const DOWN = 'a member is down: a majority of the voters has no contact with it'
 const SUSPECTED = 'a member is suspected: this node has no contact with it, but others have'
-
-function standingOf({ state, isSteady }: MemberHealth): Standing {
-  if (state === 'down' || state === 'leaving') return state
-  return isSteady ? 'steady' : 'present'
-}

@@ -92,22 +92,22 @@ export class PartitionDirectory {
     const rank = live.indexOf(this.#options.self)
     if (isIdle || rank < 0) return
     const question = `${this.#revision} ${[...standings].join()}`
-    if (question === this.#settled) return
+    if (question === this.#settled || !canWrite()) return
     const next = this.#next(standings, voters)
     if (next === undefined) {
       this.#settled = question
       this.#dueTicks = 0
-    } else if (canWrite() && this.#dueTicks++ >= rank * RANK_TICKS) {
+    } else if (this.#dueTicks++ >= rank * RANK_TICKS) {
       this.#dueTicks = 0
-      void this.#write(next)
+      void this.#write(next())
     }
   }
 
-  #next(standings: Standings, voters: readonly NodeId[]): Transition | undefined {
-    if (this.#table !== undefined) return transition(this.#table, standings)
-    const members = voters.map((id) => ({ id, zone: undefined }))
-    const placement = plan({ members, factor: REPLICATION_FACTOR })
-    return { table: formTable(REPLICATION_FACTOR, placement), changes: [] }
+  /** What is to be done, not worked out yet: a plan takes a while, and the turn may be another voter's. */
+  #next(standings: Standings, voters: readonly NodeId[]): (() => Transition) | undefined {
+    if (this.#table === undefined) return () => ({ table: formation(voters), changes: [] })
+    const next = transition(this.#table, standings)
+    return next && (() => next)
   }
 
   async #write({ table, changes }: Transition): Promise<void> {
@@ -180,4 +180,9 @@ const SENTENCES: Readonly<Record<RoleChange['kind'], string>> = {
   failover: 'failover: a member is down, and others lead its partitions from now on',
   'hand-over': 'hand-over: a member is about to stop, and others lead its partitions from now on',
   return: 'return: a member is well again, and partitions that others led for it are led by it',
+}
+
+function formation(voters: readonly NodeId[]): PartitionTable {
+  const members = voters.map((id) => ({ id, zone: undefined }))
+  return formTable(REPLICATION_FACTOR, plan({ members, factor: REPLICATION_FACTOR }))
 }

@@ -8,6 +8,8 @@ import { flag, list, MalformedError, record, word } from './field.ts'
 export type Heartbeat = {
   /** The members that the sender hears. */
   readonly hears: readonly NodeId[]
+  /** Those that have not been down for a while, as the sender has seen it; itself possibly among them. */
+  readonly steady: readonly NodeId[]
   /** The sender is about to stop, and wants to lead nothing. */
   readonly isLeaving: boolean
 }
@@ -30,4 +32,6 @@ export function decodeHeartbeat(bytes: Uint8Array): Result<Heartbeat, Malformed>
 const packr = new Packr({ useRecords: false })
 
 /** Names of nodes have at most 63 letters. */
-const fields = record<Heartbeat>({ hears: list(word<NodeId>(1, 63)), isLeaving: flag })
+const node = word<NodeId>(1, 63)
+
+const fields = record<Heartbeat>({ hears: list(node), steady: list(node), isLeaving: flag })

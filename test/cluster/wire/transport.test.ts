@@ -5,7 +5,7 @@ import { type Admission, CONSENSUS_CHANNEL } from '../../../src/cluster/wire/ind
 import { QUICK, SECRET, TestNode } from './fixture.ts'
 import { Middleman } from './middleman.ts'
 
-const BULK = 2
+const BULK = 3
 
 const open: { close(): Promise<void> }[] = []
 
