@@ -27,6 +27,7 @@ declare module 'node:crypto' {
   function createHash(algorithm: 'md5' | 'sha1' | 'sha256' | 'sha512'): Hash
   function createHmac(algorithm: 'sha256', key: Uint8Array): Hash
   function hash(algorithm: 'sha256', bytes: Uint8Array, encoding: 'buffer'): Uint8Array
+  function hash(algorithm: 'md5' | 'sha1' | 'sha256', bytes: Uint8Array, encoding: 'hex'): string
   function timingSafeEqual(a: Uint8Array, b: Uint8Array): boolean
 }
 declare module 'node:zlib' {

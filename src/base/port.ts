@@ -49,6 +49,12 @@ export type MapOperation =
   | { readonly kind: 'delete'; readonly sortKey: string; readonly condition?: Condition }
   | { readonly kind: 'check'; readonly sortKey: string; readonly condition: Condition }
 
+/**
+ * What the write has made of its entries' versions. `previous` is what `MapSpace.version` would have said right before it:
+ * when that is what was last read, no other write came in between.
+ */
+export type Written = { readonly version: Version; readonly previous: Version }
+
 export type WriteOptions = { readonly requestId: RequestId }
 
 export type ScanOptions = {
@@ -58,7 +64,7 @@ export type ScanOptions = {
   readonly limit?: number
 }
 
-/** `version` is the partition's when the page was read: equal versions mean that nothing in it has changed. */
+/** `version` is what `MapSpace.version` said when the page was read. */
 export type Page = {
   readonly entries: readonly (Versioned & { readonly sortKey: string })[]
   readonly next: string | undefined
@@ -78,8 +84,8 @@ export interface MapSpace {
     options?: ScanOptions,
   ): Promise<Result<Page, Unavailable>>
   /**
-   * The version of the partition that holds `partitionKey`: it grows with every write to any of the partition's keys,
-   * so an unchanged version proves an earlier scan still true.
+   * Grows with every write to any entry of the partition key, and sometimes with others: an unchanged version proves an
+   * earlier scan still true.
    */
   version(partitionKey: string): Promise<Result<Version, Unavailable>>
   /**
@@ -90,7 +96,7 @@ export interface MapSpace {
     partitionKey: string,
     operations: readonly MapOperation[],
     options: WriteOptions,
-  ): Promise<Result<Version, Conflict | Unavailable | OutcomeUnknown | NoSpace>>
+  ): Promise<Result<Written, Conflict | Unavailable | OutcomeUnknown | NoSpace>>
 }
 
 /** Replica counts and the like come with replication; today a space has only a name. */

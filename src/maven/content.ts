@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 import { concat } from '../base/bytes.ts'
 import type { Digest } from '../base/ids.ts'
 import type { BlobStore, Corrupt, Missing, Unavailable } from '../base/port.ts'
@@ -12,14 +12,12 @@ export type Source =
   | { readonly kind: 'inline'; readonly bytes: Uint8Array }
   | { readonly kind: 'blob'; readonly digest: Digest }
 
-/** All checksums of bytes at hand. */
-export function sumsOf(bytes: Uint8Array): Required<Sums> {
-  const digest = (algorithm: ChecksumAlgorithm) => createHash(algorithm).update(bytes).digest('hex')
+/** The checksums of bytes at hand that clients upload and ask for. SHA-512 is computed when it is first needed. */
+export function sumsOf(bytes: Uint8Array): Sums {
   return {
-    sha256: digest('sha256') as Digest,
-    sha1: digest('sha1'),
-    md5: digest('md5'),
-    sha512: digest('sha512'),
+    sha256: hash('sha256', bytes, 'hex') as Digest,
+    sha1: hash('sha1', bytes, 'hex'),
+    md5: hash('md5', bytes, 'hex'),
   }
 }
 
@@ -32,9 +30,9 @@ export async function checksumOf(
 ): Promise<Result<string, Refusal>> {
   const known = sums[algorithm]
   if (known !== undefined) return ok(known)
-  const hash = createHash(algorithm)
-  const read = await eachPiece(blobs, source, (piece) => hash.update(piece))
-  return read.ok ? ok(hash.digest('hex')) : read
+  const sum = createHash(algorithm)
+  const read = await eachPiece(blobs, source, (piece) => sum.update(piece))
+  return read.ok ? ok(sum.digest('hex')) : read
 }
 
 /** The bytes whole; only for files that are known to be small. */

@@ -1,5 +1,5 @@
 import { text } from '../base/bytes.ts'
-import type { MapOperation, Version } from '../base/port.ts'
+import type { MapOperation, Version, Written } from '../base/port.ts'
 import { ok, type Result } from '../base/result.ts'
 import { parseLayout } from './layout.ts'
 import type { FileFact, VersionMark } from './metadata.ts'
@@ -17,8 +17,8 @@ export type ArtifactFacts = {
 const REMEMBERED_MAX = 50_000
 
 /**
- * Reads the facts of artifacts and remembers them for as long as it knows of every write to their partition: an unchanged
- * version proves that there was none, and a write of this node that got the very next version was the only one.
+ * Reads the facts of artifacts and remembers them for as long as it knows of every write to them: an unchanged version
+ * proves that there was none, and a write of this node that tells of the version before was the only one.
  */
 export class FactSource {
   readonly #store: ArtifactStore
@@ -27,8 +27,8 @@ export class FactSource {
 
   constructor(store: ArtifactStore) {
     this.#store = store
-    store.onWritten = (partitionKey, operations, version) =>
-      this.#follow(partitionKey, operations, version)
+    store.onWritten = (partitionKey, operations, written) =>
+      this.#follow(partitionKey, operations, written)
   }
 
   /** `home` is the artifact's directory. The same object is returned while nothing has changed. */
@@ -66,11 +66,15 @@ export class FactSource {
     return read
   }
 
-  #follow(partitionKey: string, operations: readonly MapOperation[], version: Version): void {
+  #follow(
+    partitionKey: string,
+    operations: readonly MapOperation[],
+    { version, previous }: Written,
+  ): void {
     const known = this.#remembered.get(partitionKey)
     if (known === undefined) return
     this.#forget(partitionKey)
-    if (known.version.epoch !== version.epoch || known.version.seq + 1 !== version.seq) return
+    if (!sameVersion(known.version, previous)) return
     for (const operation of operations) {
       if (operation.kind === 'check' || !operation.sortKey.startsWith(`${known.home}/`)) continue
       if (operation.kind === 'put') take(known, operation.sortKey, operation.value, version)

@@ -74,7 +74,7 @@ export async function readBody(
   } catch (cause) {
     return err(interrupted(cause))
   }
-  return ok(concat(parts))
+  return ok(joined(parts))
 }
 
 export function tooLarge(maxBytes: number): Refusal {
@@ -91,7 +91,7 @@ async function takeFrom(
   try {
     while (headBytes <= INLINE_BYTES_MAX) {
       const next = await iterator.next()
-      if (next.done) return inlineContent(concat(head), limits)
+      if (next.done) return inlineContent(joined(head), limits)
       head.push(new Uint8Array(next.value))
       headBytes += next.value.length
     }
@@ -99,6 +99,12 @@ async function takeFrom(
     return err(interrupted(cause))
   }
   return storeBlob(rejoin(head, iterator), blobs, limits)
+}
+
+/** Most small bodies come in one piece. */
+function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  const [only] = pieces
+  return pieces.length === 1 && only !== undefined ? only : concat(pieces)
 }
 
 function inlineContent(bytes: Uint8Array, limits: IntakeLimits): Result<Content, Refusal> {

@@ -37,7 +37,7 @@ export type FileRecord = {
   readonly assigned?: true
 }
 
-/** All four of a small file. Of a large one SHA-1 and SHA-256, computed while it streams in; the others when first needed. */
+/** SHA-1 and SHA-256 are computed while a file streams in, MD5 too of a small one; the others when first needed. */
 export type Sums = {
   readonly sha256: Digest
   readonly sha1: string

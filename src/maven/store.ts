@@ -12,6 +12,7 @@ import type {
   Unavailable,
   Version,
   Versioned,
+  Written,
 } from '../base/port.ts'
 import { err, ok, type Result } from '../base/result.ts'
 import type { Source } from './content.ts'
@@ -57,7 +58,7 @@ export class ArtifactStore {
   readonly #parts: StoreParts
   /** Told of every successful write to the artifacts, in no particular order when several are under way. */
   onWritten:
-    | ((partitionKey: string, operations: readonly MapOperation[], version: Version) => void)
+    | ((partitionKey: string, operations: readonly MapOperation[], written: Written) => void)
     | undefined
   readonly #decoded = new WeakMap<Versioned, StoredFile>()
 
@@ -136,7 +137,7 @@ export class ArtifactStore {
     space: MapSpace,
     partitionKey: string,
     operations: readonly MapOperation[],
-  ): Promise<Result<Version, WriteError>> {
+  ): Promise<Result<Written, WriteError>> {
     const options = { requestId: this.#parts.newRequestId() }
     let written = await space.write(partitionKey, operations, options)
     if (!written.ok && written.error.kind === 'outcome-unknown') {

@@ -1,6 +1,5 @@
 import type { NoSpace } from '../base/port.ts'
 import type { Result } from '../base/result.ts'
-import type { EngineOperation } from './engine.ts'
 
 /** One group takes commits up to this size: beyond it a sync is no longer the larger part of its time. */
 export const GROUP_BYTES_MAX = 1_024 * 1_024
@@ -11,13 +10,16 @@ export const GROUP_OPERATIONS_MAX = 512
 type Outcome = Result<void, NoSpace>
 
 /** Writes a group: all of it durably, or with `no-space` nothing. */
-export type WriteGroup = (
-  operations: readonly EngineOperation[],
+export type WriteGroup<Operation> = (
+  operations: readonly Operation[],
   sizeBytes: number,
 ) => Promise<Outcome>
 
-type Commit = {
-  readonly operations: readonly EngineOperation[]
+/** What the queue has to know of an operation. */
+export type Sized = { readonly key: Uint8Array; readonly value?: Uint8Array }
+
+type Commit<Operation> = {
+  readonly operations: readonly Operation[]
   readonly sizeBytes: number
   readonly resolve: (outcome: Outcome) => void
   readonly reject: (error: unknown) => void
@@ -27,16 +29,16 @@ type Commit = {
  * Group commit: one group is being written; what arrives meanwhile forms the next one, in order of arrival. A commit is
  * never split over two groups; one that is larger than a group is a group by itself.
  */
-export class CommitQueue {
-  readonly #writeGroup: WriteGroup
-  #waiting: Commit[] = []
+export class CommitQueue<Operation extends Sized> {
+  readonly #writeGroup: WriteGroup<Operation>
+  #waiting: Commit<Operation>[] = []
   #running: Promise<void> | undefined
 
-  constructor(writeGroup: WriteGroup) {
+  constructor(writeGroup: WriteGroup<Operation>) {
     this.#writeGroup = writeGroup
   }
 
-  commit(operations: readonly EngineOperation[]): Promise<Outcome> {
+  commit(operations: readonly Operation[]): Promise<Outcome> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ operations, sizeBytes: sizeOf(operations), resolve, reject })
       this.#running ??= this.#run()
@@ -65,7 +67,7 @@ export class CommitQueue {
     this.#running = undefined
   }
 
-  #takeGroup(): Commit[] {
+  #takeGroup(): Commit<Operation>[] {
     let count = 0
     let sizeBytes = 0
     let operationCount = 0
@@ -80,10 +82,8 @@ export class CommitQueue {
   }
 }
 
-function sizeOf(operations: readonly EngineOperation[]): number {
+function sizeOf(operations: readonly Sized[]): number {
   let sum = 0
-  for (const operation of operations) {
-    sum += operation.key.length + (operation.kind === 'put' ? operation.value.length : 0)
-  }
+  for (const { key, value } of operations) sum += key.length + (value?.length ?? 0)
   return sum
 }

@@ -56,6 +56,17 @@ class LocalFile implements DiskFile {
     return filled
   }
 
+  readNow(into: Uint8Array, position: number): number {
+    let filled = 0
+    while (filled < into.length) {
+      const length = into.length - filled
+      const count = fs.readSync(this.#descriptor, into, filled, length, position + filled)
+      if (count === 0) break
+      filled += count
+    }
+    return filled
+  }
+
   async write(bytes: Uint8Array, position: number): Promise<void> {
     let written = 0
     // At once: to copy a little into the page cache is shorter than a hop to a thread and back.

@@ -24,6 +24,8 @@ export interface Disk {
 export interface DiskFile {
   /** Fills `into` from `position` on; resolves with fewer bytes only at the end of the file. */
   read(into: Uint8Array, position: number): Promise<number>
+  /** As `read`, but nothing else runs meanwhile: for a few kilobytes that are in memory most likely. */
+  readNow(into: Uint8Array, position: number): number
   /** Writes all of `bytes`, which must not change until it resolves. */
   write(bytes: Uint8Array, position: number): Promise<void>
   /** Makes what was written durable. After a failure the state of the file is unknown: never call it again. */

@@ -86,10 +86,10 @@ function encodeMarks(marks: Marks): Uint8Array {
 
 function decodeMarks(sealed: Uint8Array): Marks {
   const body = openSealed(SEAL_KEY, sealed)
-  if (body.length % MARK_BYTES !== 0) {
+  if (!(body instanceof Uint8Array) || body.length % MARK_BYTES !== 0) {
     throw new AetherError(
       'data-damaged',
-      'the high-water file has an odd length',
+      'the high-water file holds no marks',
       'check the disk; restore this node from its peers or from a backup',
     )
   }

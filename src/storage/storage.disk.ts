@@ -36,11 +36,13 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
   const failStop = new FailStop()
   const space = new SpaceGuard(disk, directory)
   const engineDirectory = `${directory}/engine`
+  const valueDirectory = `${directory}/values`
   const chunkDirectory = `${directory}/chunks`
-  await makeDirectories(disk, directory, [engineDirectory, chunkDirectory])
+  await makeDirectories(disk, directory, [engineDirectory, valueDirectory, chunkDirectory])
   const engine = await openLevelEngine({
     disk,
     directory: engineDirectory,
+    valueDirectory,
     space,
     failStop,
     openStore,

@@ -11,6 +11,9 @@ const WARM_MS = 1_000
 /** Several times what an election takes. */
 const WATCHED_MS = 6_000
 
+/** A client asks anew after that long: else all might wait for answers that were lost, while new requests are answered. */
+const PATIENCE_MS = 500
+
 /**
  * Kills a member (the leader, if there is one, else the given one) and returns for how long no client of the others saw a
  * write committed; then brings the member back.
@@ -55,7 +58,7 @@ async function write(
   const value = 'x'.repeat(VALUE_BYTES)
   while (!signal.aborted) {
     const isCommitted = await contender
-      .put(member, `gap-${client}`, value, { agent, timeoutMs: WATCHED_MS })
+      .put(member, `gap-${client}`, value, { agent, timeoutMs: PATIENCE_MS })
       .catch(() => false)
     if (isCommitted) commits.push(performance.now())
     // A refusal comes at once, and asking again at once would only take the processor from who elects.

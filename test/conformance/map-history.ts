@@ -155,9 +155,10 @@ class History {
     )
     for (const result of await Promise.all(attempts)) {
       if (result.ok) {
-        expect(this.#writes.get(write) ?? result.value).toEqual(result.value)
-        this.#writes.set(write, result.value)
-        this.#raise(write.partitionKey, result.value)
+        const { version } = result.value
+        expect(this.#writes.get(write) ?? version).toEqual(version)
+        this.#writes.set(write, version)
+        this.#raise(write.partitionKey, version)
       } else if (result.error.kind === 'conflict') {
         const { key, current } = result.error
         expect(write.operations.some((operation) => fails(operation, key, current))).toBe(true)

@@ -124,6 +124,18 @@ function testEntries(open: () => Promise<Harness<DistributedMap>>): void {
     }
   })
 
+  test('a write tells of the version before, so that a reader knows when nothing came in between', async () => {
+    const { space } = context
+    for (const partitionKey of ['p', 'p', 'q', 'p']) {
+      const before = await space.version(partitionKey)
+      const result = await write(space, partitionKey, [put('k', 'x')])
+      expect(result).toMatchObject({ ok: true, value: { previous: before.ok && before.value } })
+    }
+    const both = await Promise.all(['1', '2'].map((value) => write(space, 'p', [put('k', value)])))
+    const [first, second] = both.map((result) => (result.ok ? result.value : undefined))
+    expect(second?.previous).toEqual(first?.version)
+  })
+
   test('what is acknowledged outlives a restart, with its versions', async () => {
     const { space, restart } = context
     const kept = await written(space, 'p', [put('kept', '1'), put('deleted', '2')])
@@ -200,7 +212,7 @@ function testConditions(open: () => Promise<Harness<DistributedMap>>): void {
     )
     const results = await Promise.all(attempts)
     const winners = results.flatMap((result, i) =>
-      result.ok ? [{ i, version: result.value }] : [],
+      result.ok ? [{ i, version: result.value.version }] : [],
     )
     expect(winners).toHaveLength(1)
     const [{ i, version }] = winners as [{ i: number; version: Version }]
@@ -369,7 +381,7 @@ function write(
 async function written(...args: Parameters<typeof write>): Promise<Version> {
   const result = await write(...args)
   if (!result.ok) throw new Error(`refused: ${JSON.stringify(result.error)}`)
-  return result.value
+  return result.value.version
 }
 
 async function found(space: MapSpace, partitionKey: string, sortKey: string) {

@@ -49,3 +49,37 @@ test('fails when the client leaves early', async () => {
   outgoing.destroy()
   await expect(pieces.next()).rejects.toThrow('aborted')
 })
+
+test('holds the client back until the next piece is asked for', async () => {
+  const large = Buffer.alloc(50_000_000)
+  const { port } = server.address() as AddressInfo
+  const outgoing = request({ port, method: 'PUT', headers: { 'Content-Length': large.length } })
+  outgoing.on('error', () => {})
+  outgoing.end(large)
+  const incoming = await received.promise
+  const pieces = bodyOf(incoming)
+  await expect.poll(() => incoming.isPaused()).toBe(true)
+  const { bytesRead } = incoming.socket
+  expect(bytesRead).toBeLessThan(large.length)
+  let size = 0
+  for await (const piece of pieces) size += piece.length
+  expect(size).toBe(large.length)
+})
+
+test('throws the rest away when it is stopped', async () => {
+  send().end(body)
+  const incoming = await received.promise
+  for await (const piece of bodyOf(incoming)) if (piece.length > 0) break
+  await new Promise((resolve) => incoming.on('end', resolve))
+  expect(incoming.listenerCount('data')).toBe(0)
+})
+
+test('fails for a client that has left before', async () => {
+  const outgoing = send()
+  outgoing.write(body.subarray(0, 1_000))
+  const incoming = await received.promise
+  const closed = new Promise((resolve) => incoming.on('close', resolve))
+  outgoing.destroy()
+  await closed
+  await expect(bodyOf(incoming).next()).rejects.toThrow('aborted')
+})

@@ -126,12 +126,6 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     "return hello.epoch < 0 ? refused('removed') : { admit: true }",
   ),
   mutant(
-    'take two changes of the members that were made for one epoch',
-    MEMBERS,
-    "if (change.kind !== 'bind' && change.epoch !== this.#epoch)",
-    "if (change.kind !== 'bind' && change.epoch > this.#epoch)",
-  ),
-  mutant(
     'keep the epoch when the members change',
     MEMBERS,
     'epoch: this.#epoch + 1,',

@@ -107,10 +107,12 @@ export class Cluster {
 
   /** What its configuration tells a node. */
   configurationOf(node: NodeId): Configuration {
-    const contacts = this.#roster.filter((other) => other !== node)
-    if (this.#joining.has(node)) return { founders: [], contacts, roster: undefined }
+    if (this.#joining.has(node)) {
+      const contacts = this.#roster.filter((other) => other !== node)
+      return { founders: [], contacts, roster: undefined }
+    }
     const founders = this.#rivals.get(node) ?? this.founders
-    return { founders, contacts, roster: founders.join() }
+    return { founders, contacts: [], roster: founders.join() }
   }
 
   /** All of `nodes` run and have applied the same. */

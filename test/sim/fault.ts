@@ -19,7 +19,7 @@ export type FaultKind = keyof typeof KINDS
 
 /** Faults in a plan. Some change nothing, a kill of what is down for instance, so there are more than a history must have. */
 const PLAN_FAULTS = 36
-const LONELY_PLAN_FAULTS = 48
+const LONELY_PLAN_FAULTS = 64
 const FIRST_FAULT_US = SECOND
 const LAST_FAULT_US = 50 * SECOND
 
@@ -150,7 +150,7 @@ const KINDS = {
   },
   'full-disk'(scene) {
     const machine = scene.cluster.machine(anyNode(scene))
-    machine.disk.capacityBytes = machine.root.sizeBytes() + scene.random.int(0, 9_000)
+    machine.disk.capacityBytes = machine.root.sizeBytes() + scene.random.int(0, 60_000)
     return () => {
       machine.disk.capacityBytes = Number.POSITIVE_INFINITY
     }

@@ -17,25 +17,32 @@ export class Fence {
   refusals = 0
   readonly #options: FenceOptions
   readonly #waiting = new WaitingList()
-  readonly #pins: Map<NodeId, string>
-  #isPinning = false
+  #kept: Kept
+  #isSaving = false
 
-  /** Reads the pins; `options.file` is where they are kept. */
+  /** Reads what `options.file` keeps. */
   constructor(options: FenceOptions) {
     this.#options = options
-    this.#pins = pinsOf(options.file)
+    this.#kept = read(options.file)
   }
 
   /** The incarnations it holds others to that are not bound. */
   get pins(): ReadonlyMap<NodeId, string> {
-    return this.#pins
+    return new Map(this.#kept.pins)
+  }
+
+  /** It has been a member, and knows that it is none any more. */
+  get isRemoved(): boolean {
+    return this.#kept.hasJoined && this.#ownEpoch === 0 && this.#committed.epoch > 0
   }
 
   /** What this node says when it connects. */
   hello(): Hello {
-    const { self, incarnation, roster } = this.#options
+    const { self: node, incarnation, roster, contacts } = this.#options
     const epoch = this.#ownEpoch
-    return { cluster: 'sim', roster, node: self, incarnation, address: self, epoch }
+    const isJoining = contacts.size > 0 && epoch === 0 && !this.#kept.hasJoined
+    if (epoch > 0 && !this.#kept.hasJoined) this.#save({ ...this.#kept, hasJoined: true })
+    return { cluster: 'sim', roster, node, incarnation, address: node, epoch, isJoining }
   }
 
   /** Whom this node connects to. */
@@ -46,18 +53,12 @@ export class Fence {
   /** Whether the node is let in now; a refusal if it is not, and undefined when it will be a little later. */
   admit(hello: Hello): true | RefusalReason | undefined {
     const { self, roster, ticks } = this.#options
-    const own = {
-      self,
-      cluster: 'sim',
-      roster,
-      committed: this.#committed,
-      pins: this.#pins,
-      contacts: this.#contacts,
-    }
-    const verdict = admission(hello, own)
+    const { pins } = this
+    const own = { self, cluster: 'sim', roster, committed: this.#committed, pins }
+    const verdict = admission(hello, { ...own, contacts: this.#contacts })
     if (verdict.admit) {
       if (verdict.pin === undefined) return true
-      this.#pin(hello.node, verdict.pin)
+      this.#save({ ...this.#kept, pins: [...this.#kept.pins, [hello.node, verdict.pin]] })
       return undefined
     }
     const { node: id, incarnation, address } = hello
@@ -76,47 +77,57 @@ export class Fence {
     return isFinal(reason, peerEpoch, this.#ownEpoch)
   }
 
-  /** Whom it asks, as long as it has not applied that it is a member. */
-  get #contacts(): ReadonlySet<NodeId> {
-    const { roster, contacts } = this.#options
-    return roster === undefined && this.#ownEpoch === 0 ? contacts : NOBODY
-  }
-
   get #ownEpoch(): number {
     const { self, incarnation, roster } = this.#options
     return ownEpoch(this.#committed, { self, incarnation, isFounder: roster !== undefined })
+  }
+
+  get #contacts(): ReadonlySet<NodeId> {
+    return this.#ownEpoch > 0 ? NOBODY : this.#options.contacts
   }
 
   get #committed(): MembershipSnapshot {
     return this.#options.committed()
   }
 
-  #pin(node: NodeId, incarnation: string): void {
-    if (this.#isPinning) return
-    this.#isPinning = true
-    this.#options.file.replace(utf8(JSON.stringify([...this.#pins, [node, incarnation]])), {
+  /** Counts once it is durable. What is refused meanwhile is asked for again. */
+  #save(kept: Kept): void {
+    if (this.#isSaving) return
+    this.#isSaving = true
+    this.#options.file.replace(utf8(JSON.stringify(kept)), {
       ended: (outcome) => {
         if (outcome === 'broken') this.#options.stop()
-        this.#isPinning = false
-        if (outcome === 'done') this.#pins.set(node, incarnation)
+        this.#isSaving = false
+        if (outcome === 'done') this.#kept = kept
       },
     })
   }
 }
 
-const NOBODY: ReadonlySet<NodeId> = new Set()
-
 /** The incarnations that a node's disk holds others to. */
-export function pinsOf(file: HostedFile): Map<NodeId, string> {
-  const saved = file.read()
-  return new Map(saved ? (JSON.parse(text(saved)) as [NodeId, string][]) : [])
+export function pinsOf(file: HostedFile): ReadonlyMap<NodeId, string> {
+  return new Map(read(file).pins)
 }
+
+function read(file: HostedFile): Kept {
+  const saved = file.read()
+  return saved ? (JSON.parse(text(saved)) as Kept) : { pins: [], hasJoined: false }
+}
+
+/** What a node does not forget: whom it has met, and that it was a member. */
+type Kept = {
+  readonly pins: readonly (readonly [node: NodeId, incarnation: string])[]
+  readonly hasJoined: boolean
+}
+
+const NOBODY: ReadonlySet<NodeId> = new Set()
 
 export type FenceOptions = {
   readonly self: NodeId
   readonly incarnation: string
   /** Of the roster that the node forms a cluster with; undefined when it joins one. */
   readonly roster: string | undefined
+  /** Whom a node asks that has yet to join; nobody for others. */
   readonly contacts: ReadonlySet<NodeId>
   readonly committed: () => MembershipSnapshot
   readonly file: HostedFile

@@ -77,6 +77,8 @@ export class Operator implements Observer {
   lose(node: NodeId): boolean {
     const isSpare = this.voters.length > 2 || !this.voters.includes(node)
     if (!isSpare || this.#goals.has(node) || !this.#isKnown(node)) return false
+    // With its disk it would lose what it knows of the others, and begin anew by itself.
+    if (this.#cluster.configurationOf(node).founders.join() === node) return false
     if (this.#isPursuing('replace') || this.#isPursuing('leave')) return false
     const machine = this.#cluster.machine(node)
     machine.replaceDisk()

@@ -129,9 +129,7 @@ export class RabiaProcess implements Program<Input, Effect> {
 
   /** `peer`, which is at `peerEpoch`, does not let this node in. */
   refusedBy(peer: NodeId, reason: RefusalReason, peerEpoch: number): void {
-    const { members, epoch } = this.registers.membership
-    const self = members.find(({ id }) => id === this.node)
-    if (epoch > 0 && self === undefined) this.#bidFarewell(peer, peerEpoch)
+    if (this.fence.isRemoved) this.#bidFarewell(peer, peerEpoch)
     else if (this.fence.isOver(reason, peerEpoch)) this.#retire(reason)
   }
 

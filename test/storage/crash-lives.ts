@@ -1,5 +1,5 @@
 /** A node's storage through crashes: what it does in each life, and what must hold in the next. */
-import { utf8 } from '../../src/base/bytes.ts'
+import { compareBytes, utf8 } from '../../src/base/bytes.ts'
 import type { PartitionId } from '../../src/base/ids.ts'
 import type { BlobStore } from '../../src/base/port.ts'
 import { chunksOf, createBlobStore } from '../../src/cluster/dht/blob-store.driver.ts'
@@ -95,15 +95,25 @@ async function cutUpload(node: Node): Promise<void> {
   if (outcome.ok) throw new Error('a cut upload was taken')
 }
 
-/** Commit number `n` puts the keys `n/a` and `n/b`. */
+/** Commit number `n` puts the keys `n/a` and `n/b`, the first with a large value. */
 async function commit(node: Node, ledger: Ledger): Promise<void> {
   const entry = { life: node, isAcknowledged: false }
   const number = ledger.commits.push(entry) - 1
   const outcome = await node.storage.engine.commit(
-    ['a', 'b'].map((half) => ({ kind: 'put', key: commitKey(number, half), value: utf8(half) })),
+    HALVES.map((half) => ({
+      kind: 'put',
+      key: commitKey(number, half),
+      value: commitValue(number, half),
+    })),
   )
   if (!outcome.ok) throw new Error('a commit was refused')
   entry.isAcknowledged = true
+}
+
+const HALVES = ['a', 'b'] as const
+
+function commitValue(number: number, half: (typeof HALVES)[number]): Uint8Array {
+  return utf8(half === 'a' ? `${number} `.repeat(1_000) : `${number}`)
 }
 
 function commitKey(number: number, half: string): Uint8Array {
@@ -150,8 +160,13 @@ async function checkBlob(node: Node, blob: TestBlob, isAcknowledged: boolean): P
 function checkCommits({ storage }: Node, ledger: Ledger): void {
   const endedLives = new Set<Node>()
   for (const [number, { life, isAcknowledged }] of ledger.commits.entries()) {
-    const halves = ['a', 'b'].map((half) => storage.engine.get(commitKey(number, half)))
-    const count = halves.filter((value) => value !== undefined).length
+    const count = HALVES.filter((half) => {
+      const value = storage.engine.get(commitKey(number, half))
+      if (value !== undefined && compareBytes(value, commitValue(number, half)) !== 0) {
+        throw new Error(`commit ${number} has other bytes`)
+      }
+      return value !== undefined
+    }).length
     if (count === 0 && isAcknowledged) throw new Error(`commit ${number} is lost`)
     if (count === 1) throw new Error(`half of commit ${number} is visible`)
     if (count === 2 && endedLives.has(life)) throw new Error(`commit ${number} overtook another`)

@@ -14,7 +14,7 @@ const syncSites = [
   {
     file: 'storage.disk.ts',
     line: 'await disk.syncDirectory(directory)',
-    protects: 'the directories of the engine and the chunks',
+    protects: 'the directories of the engine, the large values and the chunks',
   },
   {
     file: 'level-engine.ts',
@@ -23,8 +23,18 @@ const syncSites = [
   },
   {
     file: 'level-engine.ts',
-    line: 'await this.#store.write(operations.map(sealed), { sync: true })',
+    line: 'await this.#store.write(sealed.value, { sync: true })',
     protects: 'every commit',
+  },
+  {
+    file: 'value-files.ts',
+    line: 'await current.file.datasync()',
+    protects: 'large values',
+  },
+  {
+    file: 'value-files.ts',
+    line: 'if (!current.isNamed) await this.#disk.syncDirectory(this.#directory)',
+    protects: 'the names of the files of large values',
   },
   {
     file: 'file-replacement.disk.ts',

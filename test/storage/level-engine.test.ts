@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Level } from 'level'
@@ -11,6 +11,7 @@ import { FailStop } from '../../src/storage/fail-stop.ts'
 import { SpaceGuard } from '../../src/storage/free-space.ts'
 import { openLevelStore } from '../../src/storage/level.disk.ts'
 import { openLevelEngine } from '../../src/storage/level-engine.ts'
+import { sealValue } from '../../src/storage/sealed-value.ts'
 import { engineConformance } from '../conformance/engine.ts'
 import { DiskTwin, failure } from '../twin/disk.ts'
 import { openEngineTwin } from '../twin/engine.ts'
@@ -26,6 +27,7 @@ describe('the level engine', () => {
     const directory = await mkdtemp(join(tmpdir(), 'aether-level-'))
     directories.push(directory)
     await mkdir(join(directory, 'engine'))
+    await mkdir(join(directory, 'values'))
     return join(directory, 'engine')
   }
 
@@ -33,6 +35,7 @@ describe('the level engine', () => {
     const engine = await openLevelEngine({
       disk: localDisk,
       directory,
+      valueDirectory: join(directory, '..', 'values'),
       space: new SpaceGuard(localDisk, join(directory, '..')),
       failStop: new FailStop(),
       openStore: openLevelStore,
@@ -56,6 +59,25 @@ describe('the level engine', () => {
       name: 'AetherError',
       code: 'data-directory-in-use',
     })
+    await engine.close()
+  })
+
+  test('reads large values of versions that kept them in LevelDB, and keeps new ones outside', async () => {
+    const directory = await temporaryDirectory()
+    const raw = new Level<Uint8Array, Uint8Array>(directory, {
+      keyEncoding: 'view',
+      valueEncoding: 'view',
+    })
+    const [key, value] = [utf8('a'), new Uint8Array(20_000).fill(7)]
+    await raw.put(key, sealValue(key, value))
+    await raw.close()
+
+    const engine = await openAt(directory)
+    expect(Buffer.from(engine.get(key) ?? []).equals(value)).toBe(true)
+    expect(await readdir(join(directory, '..', 'values'))).toEqual([])
+    await engine.commit([{ kind: 'put', key, value }])
+    expect(Buffer.from(engine.get(key) ?? []).equals(value)).toBe(true)
+    expect(await readdir(join(directory, '..', 'values'))).toEqual(['1-0'])
     await engine.close()
   })
 

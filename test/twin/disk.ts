@@ -241,6 +241,11 @@ export class TwinFile implements DiskFile {
     return this.#disk.read(this.#file, into, position)
   }
 
+  readNow(into: Uint8Array, position: number): number {
+    this.#assertOpen()
+    return this.#file.read(into, position)
+  }
+
   write(bytes: Uint8Array, position: number): Promise<void> {
     this.#assertOpen()
     return this.#disk.step({ kind: 'write', path: this.#path }, () => {

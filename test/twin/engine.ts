@@ -9,13 +9,19 @@ import { openLevelTwin } from './level.ts'
  * The engine that ships over a LevelDB twin, in memory. `disk.crash()` loses what was not synced, `disk.kill()` only
  * the process; open again on the disk that they give.
  */
-export async function openEngineTwin(disk = new DiskTwin()): Promise<EngineTwin> {
+export async function openEngineTwin(
+  disk = new DiskTwin(),
+  options: { readonly valueFileBytes?: number } = {},
+): Promise<EngineTwin> {
   const failStop = new FailStop()
   await disk.makeDirectory('/engine')
+  await disk.makeDirectory('/values')
   await disk.syncDirectory('/')
   const engine = await openLevelEngine({
     disk,
     directory: '/engine',
+    valueDirectory: '/values',
+    ...options,
     space: new SpaceGuard(disk, '/'),
     failStop,
     openStore: (directory) => openLevelTwin(disk, directory),

@@ -9,6 +9,7 @@ import type {
   Unavailable,
   Version,
   Versioned,
+  Written,
 } from '../../src/base/port.ts'
 import { err, ok, type Result } from '../../src/base/result.ts'
 import type { Engine, EngineOperation } from '../../src/storage/engine.ts'
@@ -48,7 +49,7 @@ export class EngineMapSpace implements MapSpace {
   write(
     partitionKey: string,
     operations: readonly MapOperation[],
-  ): Promise<Result<Version, WriteRefusal>> {
+  ): Promise<Result<Written, WriteRefusal>> {
     const write = this.#lastWrite.then(() => this.#write(partitionKey, operations))
     this.#lastWrite = write.catch(() => {})
     return write
@@ -63,11 +64,12 @@ export class EngineMapSpace implements MapSpace {
   async #write(
     partitionKey: string,
     operations: readonly MapOperation[],
-  ): Promise<Result<Version, WriteRefusal>> {
+  ): Promise<Result<Written, WriteRefusal>> {
     if (this.refuseWrites !== undefined && this.refuseWrites.kind !== 'outcome-unknown') {
       return err(this.refuseWrites)
     }
     const changes: EngineOperation[] = []
+    const previous = { epoch: 1, seq: this.#seq }
     this.#seq++
     for (const operation of operations) {
       const key = keyOf(partitionKey, operation.sortKey)
@@ -86,7 +88,7 @@ export class EngineMapSpace implements MapSpace {
     const committed = await this.#engine.commit(changes)
     if (!committed.ok) return committed
     return this.refuseWrites === undefined
-      ? ok({ epoch: 1, seq: this.#seq })
+      ? ok({ version: { epoch: 1, seq: this.#seq }, previous })
       : err(this.refuseWrites)
   }
 }

@@ -125,7 +125,9 @@ export class Consensus {
     const replay = (record: LogRecord): void => {
       if (snapshot === undefined) throw logMissing('the snapshot that it continues is not there')
       records++
-      this.#rabia.step({ kind: 'replay', record })
+      for (const effect of this.#rabia.step({ kind: 'replay', record })) {
+        if (effect.kind === 'stalled') this.#stalled = effect.reason
+      }
     }
     const identity = randomBytes(IDENTITY_BYTES)
     const { segmentBytes, admit } = rest
@@ -143,9 +145,14 @@ export class Consensus {
     this.#inputs.push(input)
     if (this.#isStepping) return
     this.#isStepping = true
-    for (let next = this.#inputs.shift(); next; next = this.#inputs.shift()) {
-      if (this.#isOver) continue
-      for (const effect of this.#rabia.step(next)) if (!this.#isOver) this.#perform(effect)
+    try {
+      for (let next = this.#inputs.shift(); next; next = this.#inputs.shift()) {
+        if (this.#isOver) continue
+        for (const effect of this.#rabia.step(next)) if (!this.#isOver) this.#perform(effect)
+      }
+    } catch (bug) {
+      // Whoever happens to have brought the input cannot know what it has left undone.
+      this.#stop(bug)
     }
     this.#isStepping = false
   }
@@ -269,14 +276,19 @@ function rolledBack(self: NodeId): AetherError {
   return new AetherError(
     'membership-lost',
     'other nodes remember what this one has promised, and its disk does not: an older copy of the data directory was put back',
-    readdition(self),
+    replacement(self),
   )
 }
 
-/** How a node whose disk cannot be used any more gets back into its cluster. */
+/** How a member whose disk cannot be used any more gets back into its cluster. */
+export function replacement(self: NodeId): string {
+  return `On another node run \`aether cluster remove ${self}\`.\n${readdition(self)}`
+}
+
+/** How a node that is no member any more gets back into its cluster. */
 export function readdition(self: NodeId): string {
   return [
-    `On another node run \`aether cluster remove ${self}\`; here empty the data directory, set \`join = true\` in [cluster]`,
-    `and start; then run \`aether cluster add ${self}\`. The others give it what it needs.`,
+    'Here empty the data directory, set `join = true` in [cluster] and start; then on another node run',
+    `\`aether cluster add ${self}\`. The others give it what it needs.`,
   ].join('\n')
 }

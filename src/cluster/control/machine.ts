@@ -71,6 +71,7 @@ export class ControlMachine implements StateMachine {
       case 'write': {
         const decision = this.state.decide(command)
         if (decision.kind === 'refused') return decision.conflict
+        if (decision.kind === 'full') return { kind: 'refused', why: 'state-full' }
         if (decision.kind === 'answered') return { kind: 'written', revision: decision.revision }
         this.state.apply(decision.transition)
         return { kind: 'written', revision: decision.transition.revision }

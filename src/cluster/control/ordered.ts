@@ -1,5 +1,8 @@
+import { assert } from '../../base/assert.ts'
+import { utf8 } from '../../base/bytes.ts'
 import type { NodeId } from '../../base/ids.ts'
 import type { ControlConflict, Revision } from '../../base/port.ts'
+import { FRAME_PAYLOAD_BYTES_MAX } from '../../storage/index.ts'
 import type { ControlCommand } from './command.ts'
 import type { MembershipChange, MembershipRefusal } from './members.ts'
 
@@ -24,14 +27,21 @@ export type OrderedResult =
   | ControlConflict
   | {
       readonly kind: 'refused'
-      readonly why: 'format-not-enabled' | 'format-not-known-by-all' | MembershipRefusal
+      readonly why:
+        | 'format-not-enabled'
+        | 'format-not-known-by-all'
+        | 'state-full'
+        | MembershipRefusal
     }
 
 /** The highest format of commands that this program knows. A change of what a command does is a new format. */
 export const COMMAND_FORMAT = 1
 
+/** The text that `apply` takes. One that is too large for the log is a bug of the caller. */
 export function encodeOrdered(command: OrderedCommand): string {
-  return JSON.stringify({ format: COMMAND_FORMAT, ...command })
+  const text = JSON.stringify({ format: COMMAND_FORMAT, ...command })
+  assert(fitsIntoRecord(text), 'a write of more than the log can hold as one record')
+  return text
 }
 
 export function encodeResult(result: OrderedResult): string {
@@ -40,4 +50,16 @@ export function encodeResult(result: OrderedResult): string {
 
 export function decodeResult(text: string): OrderedResult {
   return JSON.parse(text) as OrderedResult
+}
+
+/** Leaves room for what else a record holds: a few names, each shorter than a key. */
+const COMMAND_BYTES_MAX = FRAME_PAYLOAD_BYTES_MAX - 64 * 1_024
+
+/** A UTF-16 unit takes at most so many bytes in the JSON of a record. */
+const UNIT_BYTES_MAX = 6
+
+/** A command is JSON within the JSON of a record: its quotes, and what it had to escape itself, grow once more. */
+function fitsIntoRecord(text: string): boolean {
+  if (text.length * UNIT_BYTES_MAX <= COMMAND_BYTES_MAX) return true
+  return utf8(JSON.stringify(text)).length <= COMMAND_BYTES_MAX
 }

@@ -66,13 +66,15 @@ export class ReplicatedControlStore implements ControlStore {
     const result = outcome.value
     if (result.kind === 'written') return ok(result.revision)
     if (result.kind === 'conflict') return err(result)
+    if (result.kind === 'refused' && result.why === 'state-full') return err(FULL)
     return err({ kind: 'unavailable', reason: `the cluster refuses the command: ${result.kind}` })
   }
 
   /** Has the log order the command, and answers with what came of it. */
   async execute(command: OrderedCommand): Promise<OrderedOutcome> {
+    const text = encodeOrdered(command)
     const session = this.#idle.pop() ?? this.#newSession()
-    const request = { ...session, command: encodeOrdered(command) }
+    const request = { ...session, command: text }
     const { promise, resolve } = Promise.withResolvers<OrderedOutcome>()
     const key = keyOf(session)
     this.#writes.set(key, { resolve, deadline: this.#tick + TICKS_MAX })
@@ -189,6 +191,11 @@ const READS_MAX = 65_536
 const CUT_OFF: Unavailable = {
   kind: 'unavailable',
   reason: 'too few nodes of the cluster answer to know the latest state',
+}
+
+const FULL: Unavailable = {
+  kind: 'unavailable',
+  reason: 'the control state is full: delete keys that are not needed any more',
 }
 
 function keyOf({ client, seq }: Session): string {

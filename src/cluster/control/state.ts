@@ -6,14 +6,21 @@
  * 1. Every accepted command has the next revision, also one that changes nothing.
  * 2. A request id among the retained revisions gets its first answer and changes nothing. Refusals
  *    are not remembered.
- * 3. The retained revisions are consecutive and end with the latest: a watcher sees each change
+ * 3. What would make the entries too large is refused; what makes them smaller never is.
+ * 4. The retained revisions are consecutive and end with the latest: a watcher sees each change
  *    once, or learns that it is late.
  */
 import { assert } from '../../base/assert.ts'
 import { compareBytes, utf8 } from '../../base/bytes.ts'
 import { AetherError } from '../../base/fault.ts'
 import type { RequestId } from '../../base/ids.ts'
-import type { ControlChange, ControlConflict, ControlEntry, Revision } from '../../base/port.ts'
+import type {
+  ControlChange,
+  ControlConflict,
+  ControlEntry,
+  ControlOperation,
+  Revision,
+} from '../../base/port.ts'
 import type { ControlCommand } from './command.ts'
 
 /** Enough for a watcher that was away for a while; what it missed beyond it lists anew. */
@@ -25,12 +32,19 @@ const REVISIONS_RETAINED = 1_024
  */
 const HISTORY_BYTES_MAX = 4 * 1_024 * 1_024
 
+/**
+ * Of keys and values together, in UTF-16 units. A snapshot of them is made in one piece, on every node at the same slot,
+ * while nothing is decided: for a fraction of a second with so much. Its JSON, up to six times as long, still is a string.
+ */
+export const CONTROL_STATE_UNITS_MAX = 64 * 1_024 * 1_024
+
 /** Empty at first, with revision 0. */
 export class ControlState {
   readonly #entries = new Map<string, ControlEntry>()
   readonly #history: Transition[] = []
   readonly #answered = new Map<RequestId, Revision>()
   #historyBytes = 0
+  #entryUnits = 0
   #revision: Revision = 0
 
   /** The latest. */
@@ -59,6 +73,7 @@ export class ControlState {
       if (current === (revision === 'absent' ? undefined : revision)) continue
       return { kind: 'refused', conflict: { kind: 'conflict', key, current } }
     }
+    if (!this.#hasRoom(operations)) return { kind: 'full' }
     const revision = this.#revision + 1
     const changes = operations
       .filter((operation) => operation.kind === 'put' || this.#entries.has(operation.key))
@@ -74,6 +89,7 @@ export class ControlState {
   apply(transition: Transition): void {
     assert(transition.revision === this.#revision + 1, 'a transition that is not the next')
     for (const { key, value, revision } of transition.changes) {
+      this.#entryUnits += this.#growth(key, value)
       if (value === undefined) this.#entries.delete(key)
       else this.#entries.set(key, { value, revision })
     }
@@ -106,6 +122,7 @@ export class ControlState {
     for (const [key, entry] of entries) {
       if (entry.revision > this.#revision) throw damaged(`revision ${entry.revision} is missing`)
       this.#entries.set(key, entry)
+      this.#entryUnits += unitsOf(key, entry.value)
     }
   }
 
@@ -123,7 +140,22 @@ export class ControlState {
     this.#history.length = 0
     this.#answered.clear()
     this.#historyBytes = 0
+    this.#entryUnits = 0
     this.#revision = 0
+  }
+
+  #hasRoom(operations: readonly ControlOperation[]): boolean {
+    let growth = 0
+    for (const operation of operations) {
+      const value = operation.kind === 'put' ? operation.value : undefined
+      growth += this.#growth(operation.key, value)
+    }
+    return growth <= 0 || this.#entryUnits + growth <= CONTROL_STATE_UNITS_MAX
+  }
+
+  /** By how much the entries grow when `key` gets `value`, or none. */
+  #growth(key: string, value: string | undefined): number {
+    return unitsOf(key, value) - unitsOf(key, this.#entries.get(key)?.value)
   }
 
   #remember(transition: Transition): void {
@@ -152,6 +184,8 @@ export class ControlState {
 export type ControlDecision =
   | { readonly kind: 'answered'; readonly revision: Revision }
   | { readonly kind: 'refused'; readonly conflict: ControlConflict }
+  /** The entries would take more than `CONTROL_STATE_UNITS_MAX`. */
+  | { readonly kind: 'full' }
   | {
       readonly kind: 'accepted'
       readonly transition: Transition
@@ -180,6 +214,11 @@ function sizeOf({ changes }: Transition): number {
   let size = 100
   for (const { key, value } of changes) size += 100 + key.length + (value?.length ?? 0)
   return size
+}
+
+/** Of an entry, with what surrounds it in a snapshot; none for a key without a value. */
+function unitsOf(key: string, value: string | undefined): number {
+  return value === undefined ? 0 : 100 + key.length + value.length
 }
 
 function damaged(detail: string): AetherError {

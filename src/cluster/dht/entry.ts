@@ -1,4 +1,3 @@
-import { BinaryReader, encodeBinary } from '../../base/binary.ts'
 import { AetherError } from '../../base/fault.ts'
 import type { Version } from '../../base/port.ts'
 
@@ -10,20 +9,24 @@ export type Entry = { readonly version: Version; readonly value: Uint8Array | un
 
 /** Layout: format, live (1) or deleted (0), epoch in 4 bytes, seq in 6, the value's bytes. */
 export function encodeEntry({ version, value }: Entry): Uint8Array {
-  return encodeBinary((writer) => {
-    writer.uint8(FORMAT).uint8(value === undefined ? 0 : 1)
-    writer.uint32(version.epoch).uint48(version.seq)
-    if (value !== undefined) writer.bytes(value)
-  })
+  const bytes = new Uint8Array(HEADER_BYTES + (value?.length ?? 0))
+  const view = new DataView(bytes.buffer)
+  view.setUint8(0, FORMAT)
+  view.setUint8(1, value === undefined ? 0 : 1)
+  view.setUint32(2, version.epoch)
+  view.setUint16(6, Math.floor(version.seq / 2 ** 32))
+  view.setUint32(8, version.seq % 2 ** 32)
+  if (value !== undefined) bytes.set(value, HEADER_BYTES)
+  return bytes
 }
 
 /** The value is a view of `bytes`. */
 export function decodeEntry(bytes: Uint8Array): Entry {
-  const reader = new BinaryReader(bytes)
-  assertFormat(reader.uint8(), FORMAT)
-  const live = reader.uint8() === 1
-  const version = { epoch: reader.uint32(), seq: reader.uint48() }
-  return { version, value: live ? reader.rest() : undefined }
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  assertFormat(view.getUint8(0), FORMAT)
+  const isLive = view.getUint8(1) === 1
+  const version = { epoch: view.getUint32(2), seq: view.getUint16(6) * 2 ** 32 + view.getUint32(8) }
+  return { version, value: isLive ? bytes.subarray(HEADER_BYTES) : undefined }
 }
 
 /** Refuses what a newer Aether wrote, rather than to guess at it. */
@@ -37,3 +40,4 @@ export function assertFormat(found: number, known: number): void {
 }
 
 const FORMAT = 1
+const HEADER_BYTES = 12

@@ -14,7 +14,12 @@ import { compareVersions, VERSION_NONE } from './version.ts'
 export const RECORDS_RETAINED = 128
 
 /** What a replica remembers of a record. */
-export type Retained = { readonly version: Version; readonly requestId: RequestId }
+export type Retained = {
+  readonly version: Version
+  readonly requestId: RequestId
+  readonly space: string
+  readonly partitionKey: string
+}
 
 /**
  * The retained records of a partition as its engine has them, oldest first. A storage engine may
@@ -28,10 +33,10 @@ export function recoverHistory(
   records: readonly EngineEntry[],
   mark: Version = VERSION_NONE,
 ): Retained[] {
-  const retained = records.map(({ key, value }) => ({
-    version: recordVersion(key),
-    requestId: decodeRecord(value).requestId,
-  }))
+  const retained = records.map(({ key, value }) => {
+    const { requestId, space, partitionKey } = decodeRecord(value)
+    return { version: recordVersion(key), requestId, space, partitionKey }
+  })
   for (const [index, { version }] of retained.entries()) {
     const before = retained[index - 1]?.version
     if (before === undefined) continue

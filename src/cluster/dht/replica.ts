@@ -70,6 +70,16 @@ export class Replica {
     return shown
   }
 
+  /** What `MapSpace.version` says of a partition key, by the state that the view shows. */
+  versionOf(space: string, partitionKey: string): Version {
+    return this.#lastWrite(space, partitionKey, this.version().seq)
+  }
+
+  /** The same when all writes that have been ordered are committed. */
+  orderedVersionOf(space: string, partitionKey: string): Version {
+    return this.#lastWrite(space, partitionKey, Number.POSITIVE_INFINITY)
+  }
+
   /** Whether a write in flight puts or deletes the entry of this `entryName`. */
   isPending(name: string): boolean {
     return this.#overlay.has(name)
@@ -101,6 +111,20 @@ export class Replica {
       return { basis, conflict: { kind: 'conflict', key: sortKey, current } }
     }
     return undefined
+  }
+
+  /** The last write to a partition key, or if that is not retained any more, a version that it does not exceed. */
+  #lastWrite(space: string, partitionKey: string, seqMax: number): Version {
+    for (let place = this.#retained.length - 1; place >= 0; place--) {
+      const write = this.#retained[place] as Retained
+      const isOfKey = write.partitionKey === partitionKey && write.space === space
+      if (isOfKey && write.version.seq <= seqMax) return write.version
+    }
+    const oldest = this.#retained[0]?.version
+    if (oldest === undefined || oldest.seq === 1) return VERSION_NONE
+    // In steps, so that a key that is not written keeps its version while others are.
+    const seq = Math.ceil((oldest.seq - 1) / VERSION_STEP) * VERSION_STEP
+    return { epoch: oldest.epoch, seq }
   }
 
   #shown(key: Uint8Array): Version | undefined {
@@ -135,7 +159,7 @@ export class Replica {
       operations.push({ kind: 'delete', key: recordKey(partition, expired.version) })
     }
     const answers = [{ client, result: ok(version) }]
-    this.#retained.push({ version, requestId })
+    this.#retained.push({ version, requestId, space, partitionKey })
     this.#answered.set(requestId, version)
     this.#inFlight.push({ version, pending, answers, acks: new Set() })
     for (const [name, entry] of pending) this.#overlay.set(name, entry)
@@ -198,6 +222,9 @@ export class Replica {
     return place
   }
 }
+
+/** Less than what is retained, so that such a version is never one that a later write gets. */
+const VERSION_STEP = RECORDS_RETAINED / 2
 
 /** Fixed while the replica is the primary of its epoch. */
 export type ReplicaOptions = {

@@ -1,5 +1,6 @@
 import { assert } from '../../base/assert.ts'
 import { compareBytes } from '../../base/bytes.ts'
+import type { PartitionId } from '../../base/ids.ts'
 import type {
   MapOperation,
   MapSpace,
@@ -18,7 +19,7 @@ import { entryKey, entryName, entryPrefix, keyAfter, prefixEnd, sortKeyOf } from
 import { assertKey, assertWrite } from './limit.ts'
 import { partitionOf } from './partition.ts'
 import type { MapWrite, Replica } from './replica.ts'
-import type { ReplicaHost, WriteOutcome } from './replica-host.driver.ts'
+import type { ReplicaHost } from './replica-host.driver.ts'
 
 /**
  * One space of the map. An entry is in the cache only while no write to it is in flight, so the
@@ -27,6 +28,8 @@ import type { ReplicaHost, WriteOutcome } from './replica-host.driver.ts'
 export class Space implements MapSpace {
   readonly #name: string
   readonly #parts: SpaceParts
+  /** Finding the place of a key takes a hash, and few keys are in use at a time. */
+  readonly #places = new Map<string, Place>()
 
   constructor(name: string, parts: SpaceParts) {
     this.#name = name
@@ -54,7 +57,7 @@ export class Space implements MapSpace {
     // One more than wanted tells whether a page follows. Tombstones take room too; then the range
     // is read again with more room, and not continued, because a page shows one state.
     for (let limit = wanted + 1; ; limit *= 4) {
-      const version = replica.version()
+      const version = replica.versionOf(this.#name, partitionKey)
       const found = range === undefined ? [] : await this.#parts.engine.scan({ ...range, limit })
       const entries = found.flatMap((entry) => living(keys, entry))
       if (entries.length <= wanted && found.length === limit) continue
@@ -66,25 +69,28 @@ export class Space implements MapSpace {
 
   async version(partitionKey: string): Promise<Result<Version, Unavailable>> {
     const located = await this.#locate(partitionKey)
-    return located.ok ? ok(located.value.replica.version()) : located
+    if (!located.ok) return located
+    return ok(located.value.replica.versionOf(this.#name, partitionKey))
   }
 
   async write(
     partitionKey: string,
     operations: readonly MapOperation[],
     { requestId }: WriteOptions,
-  ): Promise<WriteOutcome> {
+  ): ReturnType<MapSpace['write']> {
     const write = { space: this.#name, partitionKey, operations, requestId }
     assertWrite(write)
     const { host, cache } = this.#parts
-    const partition = partitionOf(this.#name, partitionKey)
+    const { partition } = this.#placeOf(partitionKey)
     const replica = await host.replica(partition)
     for (const { kind, sortKey } of operations) {
       if (kind !== 'check') cache.delete(entryName(this.#name, partitionKey, sortKey))
     }
+    const previous = replica.orderedVersionOf(this.#name, partitionKey)
     const outcome = await host.write(partition, replica, write)
-    if (outcome.ok) this.#remember(write, outcome.value, replica)
-    return outcome
+    if (!outcome.ok) return outcome
+    this.#remember(write, outcome.value, replica)
+    return ok({ version: outcome.value, previous })
   }
 
   /** What was just written is often asked for next. Only the partition's last write is surely what the engine shows. */
@@ -125,11 +131,21 @@ export class Space implements MapSpace {
 
   async #locate(partitionKey: string): Promise<Result<Located, Unavailable>> {
     assertKey(partitionKey)
-    const partition = partitionOf(this.#name, partitionKey)
+    const { partition, keys } = this.#placeOf(partitionKey)
     const replica = await this.#parts.host.replica(partition)
     const refusal = this.#parts.host.refusal()
     if (refusal !== undefined) return err(refusal)
-    return ok({ keys: entryPrefix(partition, this.#name, partitionKey), replica })
+    return ok({ keys, replica })
+  }
+
+  #placeOf(partitionKey: string): Place {
+    const known = this.#places.get(partitionKey)
+    if (known !== undefined) return known
+    const partition = partitionOf(this.#name, partitionKey)
+    const place = { partition, keys: entryPrefix(partition, this.#name, partitionKey) }
+    if (this.#places.size >= PLACES_MAX) this.#places.clear()
+    this.#places.set(partitionKey, place)
+    return place
   }
 }
 
@@ -144,7 +160,12 @@ export type SpaceParts = {
 }
 
 /** `keys` is what the engine keys of the partition key's entries begin with. */
+type Place = { readonly partition: PartitionId; readonly keys: Uint8Array }
+
 type Located = { readonly keys: Uint8Array; readonly replica: Replica }
+
+/** A few hundred bytes each. */
+const PLACES_MAX = 4_096
 
 /** Of the port. */
 const SCAN_LIMIT = 1_000

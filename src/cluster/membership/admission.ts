@@ -4,7 +4,7 @@
  *
  * 1. A bound member is admitted with the incarnation that the log has bound it to, and no other.
  * 2. A founder that is not bound yet must declare the same roster, and is held to the first incarnation it was met with.
- * 3. Whoever has never been a member waits to be added; whoever was one and is none any more hears so.
+ * 3. Whoever joins and has never been a member waits to be added; whoever was one and is none any more hears so.
  */
 import type { NodeId } from '../../base/ids.ts'
 import type { MembershipSnapshot } from '../control/index.ts'
@@ -22,13 +22,15 @@ export function admission(hello: Hello, own: OwnView): Verdict {
   if (member?.incarnation !== undefined) {
     return member.incarnation === hello.incarnation
       ? { admit: true }
-      : refused('other-incarnation', true)
+      : refused('other-incarnation', hello.isJoining)
   }
   if (isForeign && hello.roster !== own.roster) return refused('foreign-roster')
   if (member === undefined) {
-    if (hello.epoch === 0) return refused('not-a-member', true)
+    if (hello.epoch === 0) return refused('not-a-member', hello.isJoining)
     return refused(hello.epoch <= own.committed.epoch ? 'removed' : 'not-a-member')
   }
+  // It has begun by joining: it has no part in the genesis, and could never be bound.
+  if (hello.roster === undefined) return refused('other-incarnation', hello.isJoining)
   const pinned = own.pins.get(hello.node)
   if (pinned === undefined) return { admit: true, pin: hello.incarnation }
   return pinned === hello.incarnation ? { admit: true } : refused('other-incarnation')

@@ -24,9 +24,10 @@ export class Gate {
 
   /** What this node says of itself. */
   hello(): Hello {
-    const { cluster, self, address, identity, incarnation } = this.#options
+    const { cluster, self: node, address, identity, incarnation, contacts } = this.#options
     const roster = identity.identity?.roster
-    return { cluster, roster, node: self, incarnation, address, epoch: this.ownEpoch }
+    const isJoining = contacts.size > 0 && !identity.hasJoined
+    return { cluster, roster, node, incarnation, address, epoch: this.ownEpoch, isJoining }
   }
 
   /** Whether the node that says `hello` at `tick` is to be admitted. */

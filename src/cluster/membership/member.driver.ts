@@ -7,7 +7,7 @@ import { AetherError } from '../../base/fault.ts'
 import type { NodeId } from '../../base/ids.ts'
 import type { OutcomeUnknown, Unavailable } from '../../base/port.ts'
 import { err, ok, type Result } from '../../base/result.ts'
-import { type Consensus, readdition, TICK_MS } from '../control/consensus.driver.ts'
+import { type Consensus, readdition, replacement, TICK_MS } from '../control/consensus.driver.ts'
 import type {
   Member,
   MembershipChange,
@@ -35,6 +35,7 @@ import { missingQuorum, promotion, removalRefusal } from './change.ts'
 import { Gate } from './gate.driver.ts'
 import { type Home, type HomeOptions, openHome } from './home.driver.ts'
 import { explainObstacle } from './obstacle.ts'
+import { Reachability } from './reachability.ts'
 import { Roles } from './roles.driver.ts'
 import type { Roster } from './roster.ts'
 import { clusterStatus } from './status.ts'
@@ -51,12 +52,12 @@ export class ClusterMember implements ClusterAdmin {
   readonly #home: Home
   readonly #transport: Transport | undefined
   readonly #gate: Gate
-  /** Peers that do not admit this node, as they last said. */
-  readonly #refusals = new Map<NodeId, RefusalReason>()
+  readonly #reachability: Reachability
   readonly #fail: (fault: unknown) => void
   #epoch = -1
   #tick = 0
   #isChanging = false
+  #isClosing = false
   #leaving: NodeJS.Timeout | undefined
 
   /** Opens what the data directory holds of the cluster. Nobody is talked to before `start`. Rejects with an AetherError. */
@@ -82,6 +83,7 @@ export class ClusterMember implements ClusterAdmin {
       contacts: new Set(this.#contacts().keys()),
     })
     const { report } = options
+    this.#reachability = new Reachability(report)
     this.roles = new Roles({
       self,
       report,
@@ -97,11 +99,8 @@ export class ClusterMember implements ClusterAdmin {
       admit: (hello) => this.#gate.admit(hello, this.#tick),
       onFrame: (from, channel, payload) => this.#receive(from, channel, payload),
       onConnected: (peer) => this.#connected(peer),
-      onDisconnected: (peer, reason) =>
-        report('warn', 'a node cannot be reached', { peer, reason }),
-      onUnreachable: (peer, _reason, isRefused) => {
-        if (isRefused) this.roles.liveness.take({ kind: 'refused', peer })
-      },
+      onDisconnected: (peer, reason) => this.#unreachable(peer, reason, false),
+      onUnreachable: (peer, reason, isRefused) => this.#unreachable(peer, reason, isRefused),
       onRefused: (peer, reason, epoch) => this.#refused(peer, reason, epoch),
     })
   }
@@ -140,7 +139,7 @@ export class ClusterMember implements ClusterAdmin {
       ...this.#observe(),
       committed: this.#members,
       contacts: [...this.#contacts().keys()],
-      refusals: this.#refusals,
+      refusals: this.#reachability.refusals,
       stalled: this.#consensus.stalled,
     })
     return obstacle ?? this.roles.partitions.fault
@@ -172,6 +171,7 @@ export class ClusterMember implements ClusterAdmin {
 
   /** Ends the connections, answers whatever waits and closes the files. No call may follow. */
   async close(): Promise<void> {
+    this.#isClosing = true
     clearTimeout(this.#leaving)
     await closeInOrder([async () => this.#transport?.close(), () => this.#consensus.close()])
   }
@@ -230,19 +230,21 @@ export class ClusterMember implements ClusterAdmin {
   }
 
   #connected(peer: NodeId): void {
-    this.#refusals.delete(peer)
-    this.#options.report('info', 'a node can be reached', { peer })
+    this.#reachability.reached(peer)
     this.#consensus.connected(peer)
     this.roles.liveness.take({ kind: 'connected', peer })
   }
 
+  #unreachable(peer: NodeId, reason: string, isRefused: boolean): void {
+    if (isRefused) this.roles.liveness.take({ kind: 'refused', peer })
+    if (!this.#isClosing) this.#reachability.failed(peer, reason)
+  }
+
   #refused(peer: NodeId, reason: RefusalReason, epoch: number): void {
-    const { self, report } = this.#options
-    if (this.#refusals.get(peer) !== reason) {
-      report('warn', 'a node does not admit this one', { peer, reason, epoch })
+    this.#reachability.refused(peer, reason, epoch)
+    if (isFinal(reason, epoch, this.#gate.ownEpoch)) {
+      this.#fail(excluded(this.#options.self, peer, reason))
     }
-    this.#refusals.set(peer, reason)
-    if (isFinal(reason, epoch, this.#gate.ownEpoch)) this.#fail(excluded(self, peer, reason))
   }
 
   #stateMayHaveChanged(): void {
@@ -263,8 +265,12 @@ export class ClusterMember implements ClusterAdmin {
     const isAlone = this.#transport === undefined || epoch === 0
     if (!isAlone) report('info', 'the members of the cluster', { epoch, members: names })
     const { identity } = this.#home
-    if (this.#gate.ownEpoch > 0) identity.join().catch(this.#fail)
-    else if (epoch > 0 && identity.hasJoined) this.#leave()
+    if (this.#gate.ownEpoch > 0) {
+      // What it had applied before it was killed may have been lost, the addition of this node with it.
+      clearTimeout(this.#leaving)
+      this.#leaving = undefined
+      identity.join().catch(this.#fail)
+    } else if (epoch > 0 && identity.hasJoined) this.#leave()
   }
 
   /**
@@ -289,7 +295,7 @@ export class ClusterMember implements ClusterAdmin {
       : new AetherError(
           'membership-lost',
           `${self} was removed from the cluster ${cluster}`,
-          `Its data directory is of no use to the cluster any more. To take the machine in again, empty it, set \`join = true\` in [cluster] and start; then run \`aether cluster add ${self}\` on another node.`,
+          `Its data directory is of no use to the cluster any more. To take the machine in again:\n${readdition(self)}`,
         )
     this.#leaving ??= setTimeout(() => this.#fail(fault), LINGER_MS)
   }
@@ -334,8 +340,14 @@ export class ClusterMember implements ClusterAdmin {
     return node === undefined ? undefined : { kind: 'promote', epoch: this.#members.epoch, node }
   }
 
-  /** Has the log order the change; undefined when it has taken place. */
+  /** Has the log order the change, if it can now; undefined when it has taken place. */
   async #change(change: MembershipChange): Promise<ChangeOutcome> {
+    const missing = missingQuorum(this.#members, this.#observe())
+    if (missing !== undefined) {
+      const { reached, voters, needed } = missing
+      const reason = `${reached} of ${voters} voters can be reached, and ${needed} are needed`
+      return { kind: 'unavailable', reason }
+    }
     const outcome = await this.control.execute(change)
     if (!outcome.ok) return outcome.error
     if (outcome.value.kind !== 'refused') return undefined
@@ -354,15 +366,9 @@ export type ClusterMemberOptions = HomeOptions & {
 /** What the member itself answers of a transport's options; the rest is the node's. */
 export type TransportCallbacks = Pick<
   TransportOptions,
-  | 'counts'
-  | 'hello'
-  | 'admit'
-  | 'onFrame'
-  | 'onConnected'
-  | 'onDisconnected'
-  | 'onUnreachable'
-  | 'onRefused'
->
+  'counts' | 'hello' | 'admit' | 'onFrame' | 'onConnected' | 'onDisconnected' | 'onRefused'
+> &
+  Required<Pick<TransportOptions, 'onUnreachable'>>
 
 type ChangeOutcome =
   | Unavailable
@@ -382,9 +388,9 @@ function isReachable({ address }: Member): boolean {
 
 function excluded(self: NodeId, peer: NodeId | undefined, reason: RefusalReason): AetherError {
   const who = peer === undefined ? 'the cluster' : `the cluster, by ${peer},`
-  const what =
-    reason === 'removed'
-      ? `${who} has removed ${self}`
-      : `${who} knows another disk under the name ${self} than the one in this data directory`
-  return new AetherError('membership-lost', what, readdition(self))
+  if (reason === 'removed') {
+    return new AetherError('membership-lost', `${who} has removed ${self}`, readdition(self))
+  }
+  const what = `${who} knows another disk under the name ${self} than the one in this data directory`
+  return new AetherError('membership-lost', what, replacement(self))
 }

@@ -58,12 +58,13 @@ export class Franchise {
   /** The ledger has moved: the electorate may be another one, and the peers with it. */
   update(): void {
     const { self, contacts = [], isSelf } = this.#options
-    const { electorate, slot } = this.#ledger
+    const { electorate } = this.#ledger
     if (electorate === this.#electorate) return
     this.#electorate = electorate
-    const known = slot === 0 ? contacts : electorate.members
-    this.#out.peers = known.filter((node) => node !== self)
     this.#isVoter = electorate.members.includes(self) && (isSelf?.() ?? true)
+    // All that vote in the first slots, where a node that joins may begin, may be gone for long.
+    const known = this.#isVoter ? electorate.members : [...electorate.members, ...contacts]
+    this.#out.peers = [...new Set(known)].filter((node) => node !== self)
     if (this.#hasStarted) this.ask(this.#out.peers)
   }
 

@@ -80,6 +80,7 @@ export class Ledger {
 
   /** Applies the decision of `slot` and moves on, or stalls in front of a command this program does not know. */
   commit(batch: Batch | undefined): readonly Settled[] {
+    assert(this.#stalled === undefined, 'nothing is applied after a command that is not known')
     this.#history.add(batch)
     const settled: Settled[] = []
     let account = `${this.#digest} ${this.#slot} ${batch?.id}`

@@ -14,7 +14,7 @@ export type RabiaOptions = {
    * is given a snapshot. It belongs to this replica from now on.
    */
   readonly machine: StateMachine
-  /** Whom a replica without a snapshot asks for one. */
+  /** Whom a replica that has no vote asks, besides those who have one, what is decided, and for a snapshot. */
   readonly contacts?: readonly NodeId[]
   /**
    * Whether the voter that has the name of this node is this very incarnation of it. Asked anew for every electorate;

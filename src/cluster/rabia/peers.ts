@@ -23,6 +23,11 @@ export class Peers {
     if (slot > (this.#applied.get(node) ?? -1)) remember(this.#applied, node, slot)
   }
 
+  /** `node` may be another disk than the one that was known by its name. */
+  forgetApplied(node: NodeId): void {
+    this.#applied.delete(node)
+  }
+
   /** What `node` said in a slot. */
   hear(node: NodeId, { slot, ballots }: Ballots): void {
     const ballot = ballots.at(-1)

@@ -109,6 +109,7 @@ export class Rabia {
         this.#tick()
         break
       case 'connected':
+        this.#peers.forgetApplied(input.peer)
         this.#repeatTo([input.peer])
         break
       case 'message':
@@ -142,8 +143,11 @@ export class Rabia {
     this.#transfer.tick(this.#agreed())
     this.#transfer.compact()
     const action = this.#pace.tick(this.#ledger.slot, this.#isBusy())
-    if (action === 'repeat') this.#repeatTo(peers)
-    else this.#reader.ask(peers)
+    if (action === 'repeat') {
+      // Whatever is ahead, requests have gathered long enough.
+      this.#seal()
+      this.#repeatTo(peers)
+    } else this.#reader.ask(peers)
     // Nobody tells a node without a vote what is decided.
     if (action === 'ask' || !this.#franchise.isVoter) this.#ask(this.#pace.turn(peers))
   }
@@ -179,13 +183,18 @@ export class Rabia {
     if (known) this.#intake.reply(request, known)
     else if (reason !== undefined) this.#intake.reply(request, { kind: 'busy', reason })
     // While another batch is ahead of it an own one would gain nothing by being sealed early, and be small.
-    else if (this.#sequencer.queue.size === 0) this.#seal()
+    else if (this.#ahead === 0) this.#seal()
   }
 
   #refusal(request: Request): string | undefined {
     if (this.#sequencer.journal.isFull) return 'the disk is full'
     if (this.#ledger.slot === 0) return 'this node has not joined its cluster yet'
     return this.#ledger.stalled ?? this.#intake.accept(request)
+  }
+
+  /** Batches that will have a slot first. A node without a vote may have some in its queue that had theirs long ago. */
+  get #ahead(): number {
+    return this.#franchise.isVoter ? this.#sequencer.queue.size : 0
   }
 
   /** Requests gather while an own batch waits; a second one is known to everybody when its turn comes. */
@@ -314,7 +323,7 @@ export class Rabia {
   #enter(): void {
     this.#transfer.compact()
     this.#read()
-    this.#seal()
+    if (this.#ahead <= AHEAD_MAX) this.#seal()
     this.#sequencer.enter()
     this.#hearEarly()
   }
@@ -352,6 +361,12 @@ export class Rabia {
     return this.#peers.appliedByQuorum(electorate, this.#options.self, slot - 1)
   }
 }
+
+/**
+ * A batch is sealed when no more than this many are ahead of it: late enough to hold all that has gathered, early enough to
+ * be known to everybody when its turn comes.
+ */
+const AHEAD_MAX = 1
 
 /** Ballots of a slot from up to five members; what is dropped comes again. */
 const EARLY_MAX = 64

@@ -100,6 +100,8 @@ export class Sequencer {
     const { ledger } = this.#options
     const before = ledger.slot
     for (const [i, batch] of decisions.entries()) {
+      // What comes after a command that this program does not know is for another program.
+      if (ledger.stalled !== undefined) break
       // The end of the slots is the end of what was applied, and nothing is applied out of order.
       if (first + i !== ledger.history.end) continue
       assert(this.#agreement.agreesWith(batch?.id), 'a member decided otherwise')

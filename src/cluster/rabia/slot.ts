@@ -8,6 +8,9 @@
  * 1. A ballot counts, also for its own member, only when it is durable; until then the member takes no further step.
  * 2. A round ends with n − f ballots of different members, the own one among them.
  * 3. States and votes for 1 name their batch, so whoever decides 1 knows for what (R1).
+ * 4. n − f votes of one phase decide if f + 1 of them are for one value, whichever members they are of and wherever this one
+ *    is: any n − f votes have one of these, so nobody enters the next phase with another value. Who is slow to sync does
+ *    not hold up its clients.
  */
 import { assert } from '../../base/assert.ts'
 import type { NodeId } from '../../base/ids.ts'
@@ -81,6 +84,7 @@ export class Slot {
     const earlier = tally[sender]
     if (earlier === undefined) {
       tally[sender] = input.ballot
+      if (input.ballot.stage === 'vote') this.#decide(tally, effects)
       this.#advance(effects)
     } else if (!sameBallot(earlier, input.ballot)) {
       effects.push({ kind: 'violation', from: input.from })
@@ -104,22 +108,30 @@ export class Slot {
     }
   }
 
+  /** Rule 4. */
+  #decide(tally: readonly (Ballot | undefined)[], effects: SlotEffect[]): void {
+    const n = this.context.electorate.members.length
+    const votes = tally.filter((vote) => vote !== undefined)
+    const outcome = votes.length < quorum(n) ? undefined : decisionOf(votes, n)
+    if (outcome === undefined) return
+    this.state.decision = outcome
+    effects.push({ kind: 'decided', batch: outcome.decided })
+  }
+
   /** What n − f ballots of the current round lead to. */
   #conclude(ballots: readonly Ballot[]): Ballot | SlotDecision {
     const n = this.context.electorate.members.length
     const { stage, phase } = ballots[0] as Ballot
     if (stage === 'proposal') return stateFrom(1, proposedByMajority(ballots, majority(n)))
     const batch = soleBatch(ballots)
-    const zeros = ballots.filter((ballot) => ballot.value === 0).length
-    const ones = ballots.filter((ballot) => ballot.value === 1).length
+    const { zeros, ones } = count(ballots)
     if (stage === 'state') {
       if (zeros >= majority(n)) return { stage: 'vote', phase, value: 0, batch: undefined }
       const value = ones >= majority(n) ? 1 : '?'
       return { stage: 'vote', phase, value, batch }
     }
-    assert(ones === 0 || zeros === 0, 'a phase has votes for 0 and for 1: agreement is broken')
-    if (ones > tolerated(n)) return { decided: batch }
-    if (zeros > tolerated(n)) return { decided: undefined }
+    const decision = decisionOf(ballots, n)
+    if (decision !== undefined) return decision
     if (ones > 0) return stateFrom(phase + 1, batch)
     if (zeros > 0) return stateFrom(phase + 1, undefined)
     const { coin, electorate, number } = this.context
@@ -207,6 +219,21 @@ function proposal(batch: BatchId | undefined): Ballot {
 
 function stateFrom(phase: Phase, batch: BatchId | undefined): Ballot {
   return { stage: 'state', phase, value: batch === undefined ? 0 : 1, batch }
+}
+
+function count(ballots: readonly Ballot[]): { zeros: number; ones: number } {
+  return {
+    zeros: ballots.filter((ballot) => ballot.value === 0).length,
+    ones: ballots.filter((ballot) => ballot.value === 1).length,
+  }
+}
+
+/** What votes of one phase decide among `n` members, if anything. */
+function decisionOf(votes: readonly Ballot[], n: number): SlotDecision | undefined {
+  const { zeros, ones } = count(votes)
+  assert(ones === 0 || zeros === 0, 'a phase has votes for 0 and for 1: agreement is broken')
+  if (ones > tolerated(n)) return { decided: soleBatch(votes) }
+  return zeros > tolerated(n) ? { decided: undefined } : undefined
 }
 
 function proposedByMajority(ballots: readonly Ballot[], needed: number): BatchId | undefined {

@@ -4,7 +4,7 @@ import type { NodeId } from '../../base/ids.ts'
 import { err } from '../../base/result.ts'
 import { Connection } from './connection.tcp.ts'
 import type { DropReason } from './count.ts'
-import { AcceptingHandshake, NONCE_BYTES } from './handshake.ts'
+import { AcceptingHandshake, type Introduction, NONCE_BYTES } from './handshake.ts'
 import { type BoundSocket, serverWith } from './socket.tcp.ts'
 import type { Address, Admission, Hello, TransportLimits, TransportOptions } from './transport.ts'
 
@@ -61,8 +61,11 @@ export class Acceptor {
   #watch(socket: Socket): void {
     const { limits } = this.#options
     const key = remoteEnd(socket)
+    // What ended before it was accepted has no remote end, and an end may come back before it was missed.
+    this.#expel(key)
     const stranger: Stranger = {
       socket,
+      host: socket.remoteAddress,
       deadline: setTimeout(() => this.#expel(key), limits.handshakeMs),
       isBlamed: false,
     }
@@ -73,8 +76,16 @@ export class Acceptor {
       if (this.#strangers.get(key) === stranger) this.#expel(key)
     })
     // An honest handshake takes milliseconds, so whoever has been here longest is the least honest.
-    const [oldest] = this.#strangers.keys()
-    if (this.#strangers.size > limits.strangers && oldest !== undefined) this.#expel(oldest)
+    const all = [...this.#strangers.keys()]
+    const ofHost = all.filter((one) => this.#strangers.get(one)?.host === stranger.host)
+    this.#expelOldest(ofHost, limits.strangersPerHost)
+    this.#expelOldest(all, limits.strangers)
+  }
+
+  /** Of `keys`, oldest first, if they are more than `most`. */
+  #expelOldest(keys: readonly string[], most: number): void {
+    const [oldest] = keys
+    if (keys.length > most && oldest !== undefined) this.#expel(oldest)
   }
 
   #expel(key: string): void {
@@ -103,9 +114,11 @@ export class Acceptor {
       onPiece: (piece) => {
         const met = hello === undefined ? handshake.meet(piece) : err('malformed' as const)
         if (!met.ok) return this.#reject({ connection, key, fault: met.error })
-        hello = met.value
-        this.#admit(met.value).then(
-          (admission) => this.#answer({ connection, hello: met.value, key, handshake, admission }),
+        const introduced = met.value
+        hello = introduced.hello
+        this.#admit(introduced).then(
+          (admission) =>
+            this.#answer({ connection, hello: introduced.hello, key, handshake, admission }),
           () => connection.end('this node could not decide on it'),
         )
       },
@@ -122,14 +135,16 @@ export class Acceptor {
     connection.sendPiece(handshake.greet())
   }
 
-  async #admit(hello: Hello): Promise<Admission> {
-    const admission = await this.#options.transport.admit(hello)
-    // The membership may have changed meanwhile.
-    return admission.admit ? this.#options.confirm(hello) : admission
+  async #admit({ to, hello }: Introduction): Promise<Admission> {
+    // It will see by the answer who this is. To take it in would end the connection that it sends to this node on.
+    if (to !== this.#options.transport.hello().node) return { admit: false, reason: 'not-a-member' }
+    return this.#options.transport.admit(hello)
   }
 
-  #answer({ connection, hello, key, handshake, admission }: Conclusion): void {
+  #answer({ connection, hello, key, handshake, admission: decision }: Conclusion): void {
     if (connection.hasEnded) return
+    // The membership may have changed meanwhile; from here to the end of the step it does not.
+    const admission = decision.admit ? this.#options.confirm(hello) : decision
     const { answer, keys } = handshake.answer(this.#options.transport.hello(), admission)
     connection.sendPiece(answer)
     if (!admission.admit) {
@@ -167,7 +182,13 @@ export type AcceptorOptions = {
   onAdmitted(node: NodeId): void
 }
 
-type Stranger = { readonly socket: Socket; readonly deadline: NodeJS.Timeout; isBlamed: boolean }
+type Stranger = {
+  readonly socket: Socket
+  /** Undefined when the connection had ended before it was accepted. */
+  readonly host: string | undefined
+  readonly deadline: NodeJS.Timeout
+  isBlamed: boolean
+}
 
 type Guest = { readonly connection: Connection; readonly hello: Hello }
 

@@ -4,7 +4,14 @@ import { Connection } from './connection.tcp.ts'
 import { DialingHandshake, NONCE_BYTES } from './handshake.ts'
 import { Outbox } from './outbox.ts'
 import type { Dial } from './socket.tcp.ts'
-import type { Channel, Hello, Peer, TransportLimits, TransportOptions } from './transport.ts'
+import type {
+  Admission,
+  Channel,
+  Hello,
+  Peer,
+  TransportLimits,
+  TransportOptions,
+} from './transport.ts'
 
 /** Keeps up the connection that this node sends on to one peer: dials, shakes hands, and begins again when it ends. */
 export class Dialer {
@@ -106,7 +113,8 @@ export class Dialer {
           nonce: randomBytes(NONCE_BYTES),
           channelBinding: channelBinding(),
         })
-        const introduction = handshake.introduce(piece, transport.hello())
+        const own = { to: this.#peer.id, hello: transport.hello() }
+        const introduction = handshake.introduce(piece, own)
         this.#isUnanswered = introduction.ok
         if (introduction.ok) return connection.sendPiece(introduction.value)
         transport.counts[introduction.error]++
@@ -119,25 +127,29 @@ export class Dialer {
         return connection.end(`its handshake is ${answer.error}`)
       }
       const { hello, admission, keys } = answer.value
+      // A refusal may stop a node for good: only the peer's own counts.
+      if (hello.node !== this.#peer.id)
+        return connection.end(`${hello.node} answers at its address`)
       if (!admission.admit) {
-        connection.end(`it refuses this node: ${admission.reason}`)
-        return transport.onRefused(this.#peer.id, admission.reason, hello.epoch)
+        transport.onRefused(this.#peer.id, admission.reason, hello.epoch)
+        return connection.end(`it refuses this node: ${admission.reason}`)
       }
       connection.open(keys)
-      this.#refusal(hello).then(
-        (refusal) => this.#decided(connection, hello, refusal),
+      this.#admit(hello).then(
+        (admission) => this.#decided(connection, hello, admission),
         () => connection.end('this node could not decide on it'),
       )
     }
   }
 
   /** The other side has admitted this node, and this node has decided on the other. */
-  #decided(connection: Connection, hello: Hello, refusal: string | undefined): void {
+  #decided(connection: Connection, hello: Hello, decision: Admission): void {
     const { transport } = this.#options
     if (connection.hasEnded) return
-    if (refusal !== undefined) {
+    if (!decision.admit || !isSame(this.#peer, hello.incarnation)) {
       transport.counts.refused++
-      connection.end(refusal)
+      const reason = decision.admit ? 'other-incarnation' : decision.reason
+      connection.end(`this node refuses it: ${reason}`)
       return
     }
     clearTimeout(this.#deadline)
@@ -146,13 +158,8 @@ export class Dialer {
     transport.onConnected(this.#peer.id)
   }
 
-  /** Why this node does not want to talk to who has answered, if so. */
-  async #refusal(hello: Hello): Promise<string | undefined> {
-    if (hello.node !== this.#peer.id) return `${hello.node} answers at its address`
-    const admission = await this.#options.transport.admit(hello)
-    if (!admission.admit) return `this node refuses it: ${admission.reason}`
-    // Asked last, since the membership may have changed meanwhile.
-    return isSame(this.#peer, hello.incarnation) ? undefined : 'it is another incarnation'
+  async #admit(hello: Hello): Promise<Admission> {
+    return this.#options.transport.admit(hello)
   }
 
   #ended(reason: string, isRefused: boolean): void {

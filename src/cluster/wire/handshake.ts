@@ -3,7 +3,7 @@
  * that was dialed speaks first:
  *
  *   greeting       acceptor → dialer   version, nonce
- *   introduction   dialer → acceptor   version, nonce, hello, proof
+ *   introduction   dialer → acceptor   version, nonce, whom it wants to reach, hello, proof
  *   answer         acceptor → dialer   verdict, hello, proof
  *
  * Rule 1  A proof is an HMAC under the secret of everything said before it, so it is good for this connection only. Inside
@@ -43,6 +43,9 @@ export type HandshakeFault = 'malformed' | 'unauthenticated'
 /** The keys of the frames that a node sends and receives on one connection. */
 export type SessionKeys = { readonly sending: Uint8Array; readonly receiving: Uint8Array }
 
+/** What a dialer says of itself, and whom it takes the other side for: another node may have its address by now. */
+export type Introduction = { readonly to: NodeId; readonly hello: Hello }
+
 /** The side that was dialed. Its three steps are called in order, each once. */
 export class AcceptingHandshake {
   readonly #options: HandshakeOptions
@@ -58,13 +61,12 @@ export class AcceptingHandshake {
     return greetingOf(this.#options.nonce)
   }
 
-  /** What the dialer says of itself. */
-  meet(introduction: Uint8Array): Result<Hello, HandshakeFault> {
+  meet(introduction: Uint8Array): Result<Introduction, HandshakeFault> {
     if (introduction[0] !== PROTOCOL_VERSION) return err('malformed')
     const body = provenBody(this.#options.secret, DIALER_PROOF, this.#spoken, introduction)
     if (body === undefined) return err('unauthenticated')
     this.#spoken = sha256(concat([this.#spoken, introduction]))
-    return decodeHello(body.subarray(GREETING_BYTES))
+    return decodeIntroduction(body.subarray(GREETING_BYTES))
   }
 
   answer(own: Hello, admission: Admission): { answer: Uint8Array; keys: SessionKeys } {
@@ -86,12 +88,13 @@ export class DialingHandshake {
     this.#options = options
   }
 
-  introduce(greeting: Uint8Array, own: Hello): Result<Uint8Array, HandshakeFault> {
+  introduce(greeting: Uint8Array, { to, hello }: Introduction): Result<Uint8Array, HandshakeFault> {
     const isGreeting = greeting.length === GREETING_BYTES && greeting[0] === PROTOCOL_VERSION
     if (!isGreeting) return err('malformed')
     const { secret, nonce } = this.#options
     const spoken = begin(this.#options, greeting)
-    const body = concat([greetingOf(nonce), encodeHello(own)])
+    const addressee = encodeBinary((writer) => writer.sizedText(to))
+    const body = concat([greetingOf(nonce), addressee, encodeHello(hello)])
     const introduction = prove(secret, DIALER_PROOF, spoken, body)
     this.#spoken = sha256(concat([spoken, introduction]))
     return ok(introduction)
@@ -181,8 +184,20 @@ function encodeHello(hello: Hello): Uint8Array {
       .sizedText(hello.node)
       .sizedText(hello.incarnation)
       .sizedText(hello.address)
-      .uint48(hello.epoch),
+      .uint48(hello.epoch)
+      .uint8(hello.isJoining ? 1 : 0),
   )
+}
+
+function decodeIntroduction(bytes: Uint8Array): Result<Introduction, 'malformed'> {
+  try {
+    const reader = new BinaryReader(bytes)
+    const to = reader.sizedText() as NodeId
+    const hello = decodeHello(reader.rest())
+    return hello.ok ? ok({ to, hello: hello.value }) : hello
+  } catch {
+    return err('malformed')
+  }
 }
 
 function decodeHello(bytes: Uint8Array): Result<Hello, 'malformed'> {
@@ -198,6 +213,7 @@ function decodeHello(bytes: Uint8Array): Result<Hello, 'malformed'> {
       incarnation: reader.sizedText(),
       address: reader.sizedText(),
       epoch: reader.uint48(),
+      isJoining: reader.uint8() === 1,
     }
     return isValid(hello) && reader.rest().length === 0 ? ok(hello) : err('malformed')
   } catch {

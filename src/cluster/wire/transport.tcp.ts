@@ -46,17 +46,21 @@ export class TcpTransport implements Transport {
 
   async close(): Promise<void> {
     clearInterval(this.#ticker)
-    this.setPeers([])
+    this.#setPeers([], 'this node is shutting down')
     await this.#acceptor.close()
   }
 
   setPeers(peers: readonly Peer[]): void {
+    this.#setPeers(peers, 'it is no member any more')
+  }
+
+  #setPeers(peers: readonly Peer[], reason: string): void {
     const self = this.#options.hello().node
     this.#peers = new Map(peers.filter(({ id }) => id !== self).map((peer) => [peer.id, peer]))
     for (const [id, dialer] of [...this.#dialers]) {
       if (this.#peers.has(id)) continue
       this.#dialers.delete(id)
-      dialer.stop('the membership has changed')
+      dialer.stop(reason)
     }
     this.#acceptor.recheck((hello) => this.#confirm(hello).admit)
     for (const [id, peer] of this.#peers) {
@@ -104,6 +108,8 @@ export const TRANSPORT_LIMITS: TransportLimits = {
   bulkQueueBytes: 2 * 1_024 * 1_024,
   // Ten times the members of a large cluster, all dialing at once.
   strangers: 64,
+  // Three clusters of five nodes behind one address, all dialing at once; a quarter of all.
+  strangersPerHost: 16,
   // Enough for a peer whose disk takes seconds to keep a pin.
   handshakeMs: 5_000,
   // A dead link is noticed after three to four of these: within three seconds.

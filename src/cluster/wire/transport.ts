@@ -80,6 +80,8 @@ export type Hello = {
   readonly address: string
   /** Of the membership it knows. */
   readonly epoch: number
+  /** It was told to join and has never been a member: it goes on asking until it is added. */
+  readonly isJoining: boolean
 }
 
 export type Admission =
@@ -124,6 +126,8 @@ export type TransportLimits = {
   readonly bulkQueueBytes: number
   /** Connections that have not proved the secret yet; one more pushes the oldest out. */
   readonly strangers: number
+  /** The same of one remote address, so that a host that floods pushes out its own. */
+  readonly strangersPerHost: number
   /** From connecting to the first frame. */
   readonly handshakeMs: number
   /** How often a connection is tried; it has ended when the other side was silent for three times this. */

@@ -1,7 +1,13 @@
 import { expect, test } from 'vitest'
 import type { NodeId, RequestId } from '../../../src/base/ids.ts'
+import type { ControlOperation } from '../../../src/base/port.ts'
 import { ControlMachine } from '../../../src/cluster/control/machine.ts'
-import { encodeOrdered, type OrderedCommand } from '../../../src/cluster/control/ordered.ts'
+import {
+  encodeOrdered,
+  type OrderedCommand,
+  type OrderedResult,
+} from '../../../src/cluster/control/ordered.ts'
+import { CONTROL_STATE_UNITS_MAX } from '../../../src/cluster/control/state.ts'
 import { rosterOf } from './roster.ts'
 
 const [a, b] = ['a', 'b'] as NodeId[] as [NodeId, NodeId]
@@ -76,4 +82,30 @@ test('a retry of a write gets the first answer from whichever session it comes',
     key: 'k',
     current: 1,
   })
+})
+
+test('a write for which the entries have no room is refused, what does not make them grow is not', () => {
+  const machine = new ControlMachine(rosterOf([a]))
+  const value = 'x'.repeat(64 * 1_024)
+  const count = Math.floor(CONTROL_STATE_UNITS_MAX / (value.length + 105))
+  const history = [{ revision: 1, requestId: 'first' as RequestId, changes: [] }]
+  machine.state.restore({
+    entries: Array.from({ length: count }, (_, i) => [`k${i}`, { value, revision: 1 }]),
+    history,
+  })
+  const put = (key: string) => ({ kind: 'put', key, value }) as const
+  const write = (...operations: ControlOperation[]) => {
+    const requestId = `after ${machine.state.revision}` as RequestId
+    return run(machine, { kind: 'write', operations, preconditions: [], requestId })
+  }
+  const full = { kind: 'refused', why: 'state-full' }
+  const room = [put('room 1'), put('room 2')].map((one) => (write(one) as OrderedResult).kind)
+  expect(room.at(-1)).toBe('refused')
+  const { revision } = machine.state
+  expect(write(put('more'))).toEqual(full)
+  expect(write(put('k1'))).toEqual({ kind: 'written', revision: revision + 1 })
+  expect(write({ kind: 'delete', key: 'k1' }, put('k'))).toMatchObject({ kind: 'written' })
+  expect(write({ kind: 'delete', key: 'k2' })).toMatchObject({ kind: 'written' })
+  expect(write(put('more'))).toEqual({ kind: 'written', revision: revision + 4 })
+  expect(write(put('even more'))).toEqual(full)
 })

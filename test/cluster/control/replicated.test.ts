@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import type { NodeId, RequestId } from '../../../src/base/ids.ts'
 import { ControlMachine } from '../../../src/cluster/control/machine.ts'
+import { encodeResult } from '../../../src/cluster/control/ordered.ts'
 import { ReplicatedControlStore } from '../../../src/cluster/control/replicated.ts'
 import type { Input } from '../../../src/cluster/rabia/index.ts'
 import { describeControlCrashes, describeControlStore } from '../../conformance/control.ts'
@@ -45,6 +46,17 @@ test('a busy log makes the store unavailable, says why, and leaves the session u
   expect(inputs[1]).toMatchObject({ request: { client, seq } })
   store.close()
   await again
+})
+
+test('a full state makes writes unavailable and says what to do', async () => {
+  const { store, inputs } = lonely()
+  const write = store.write([], { requestId: 'id' as RequestId })
+  const [input] = inputs
+  const { client, seq } = input?.kind === 'request' ? input.request : { client: '', seq: 0 }
+  const result = encodeResult({ kind: 'refused', why: 'state-full' })
+  store.take({ kind: 'reply', client, seq, outcome: { kind: 'applied', result } })
+  const reason = expect.stringMatching(/full: delete keys/)
+  expect(await write).toEqual({ ok: false, error: { kind: 'unavailable', reason } })
 })
 
 /** The store of a node whose replica never answers. */

@@ -223,6 +223,40 @@ test('the version is right when more writes became visible at once than are reta
   expect(replica.version()).toEqual(at(RECORDS_RETAINED + 2))
 })
 
+test('the version of a partition key changes with its own writes, seldom with those of others', () => {
+  const others = (count: number) => {
+    for (let i = 0; i < count; i++) {
+      write(`other ${i} ${clientLast}`, put('b'))
+      persistNext()
+    }
+  }
+  const seen = new Set<number>()
+  expect(replica.versionOf('s', 'q')).toEqual({ epoch: 0, seq: 0 })
+  for (let round = 0; round < 2 * RECORDS_RETAINED; round++) {
+    others(1)
+    expect(replica.versionOf('s', 'p')).toEqual(at(clientLast))
+    seen.add(replica.versionOf('s', 'q').seq)
+  }
+  expect([...seen]).toEqual([0, 64, 128])
+
+  const body = {
+    space: 's',
+    partitionKey: 'q',
+    operations: [put('a')],
+    requestId: 'q' as RequestId,
+  }
+  take(replica.step({ kind: 'write', client: ++clientLast, write: body }))
+  expect(replica.versionOf('s', 'q').seq).toBe(128)
+  expect(replica.orderedVersionOf('s', 'q')).toEqual(at(clientLast))
+  persistNext()
+  const own = clientLast
+  expect(replica.versionOf('s', 'q')).toEqual(at(own))
+  others(RECORDS_RETAINED - 1)
+  expect(replica.versionOf('s', 'q')).toEqual(at(own))
+  others(1)
+  expect(replica.versionOf('s', 'q').seq).toBeGreaterThan(own)
+})
+
 test('an entry is pending while a write to it is in flight', () => {
   write('r1', put('a'))
   write('r2', put('a'))

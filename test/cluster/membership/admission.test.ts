@@ -36,17 +36,28 @@ function hello(node: NodeId, incarnation: string, more: Partial<Hello> = {}): He
     incarnation,
     address: 'a:9',
     epoch: 1,
+    isJoining: false,
     ...more,
   }
 }
 
+const JOINER = { roster: undefined, epoch: 0, isJoining: true }
+
 test('a bound member is admitted with its incarnation and no other', () => {
   expect(admission(hello(n2, 'two'), own)).toEqual({ admit: true })
-  expect(admission(hello(n2, 'emptied'), own)).toEqual({
-    admit: false,
-    reason: 'other-incarnation',
-    waits: true,
-  })
+  const stranger = hello(n2, 'emptied', { epoch: 0, isJoining: true })
+  const refusal = { admit: false, reason: 'other-incarnation' }
+  expect(admission(stranger, own)).toEqual({ ...refusal, waits: true })
+})
+
+test('a node that begins the cluster anew under the name of a member does not wait to be added', () => {
+  for (const epoch of [0, 1]) {
+    expect(admission(hello(n2, 'emptied', { epoch }), own)).toEqual({
+      admit: false,
+      reason: 'other-incarnation',
+      waits: false,
+    })
+  }
 })
 
 test('a founder that is not bound is held to the incarnation it was first met with', () => {
@@ -54,6 +65,14 @@ test('a founder that is not bound is held to the incarnation it was first met wi
   const pinned = { ...own, pins: new Map([[n3, 'three']]) }
   expect(admission(hello(n3, 'three'), pinned)).toEqual({ admit: true })
   expect(admission(hello(n3, 'other'), pinned)).toMatchObject({ reason: 'other-incarnation' })
+})
+
+test('a node that joins is not taken for a founder of its name', () => {
+  expect(admission(hello(n3, 'three', JOINER), own)).toEqual({
+    admit: false,
+    reason: 'other-incarnation',
+    waits: true,
+  })
 })
 
 test('what was pinned does not matter once the log has bound the member', () => {
@@ -78,12 +97,14 @@ test('a node of another cluster, or with the own name, is refused', () => {
 })
 
 test('who was never a member waits, who was one was removed', () => {
-  const joiner = { roster: undefined, epoch: 0 }
-  expect(admission(hello(n4, 'four', joiner), own)).toEqual({
+  expect(admission(hello(n4, 'four', JOINER), own)).toEqual({
     admit: false,
     reason: 'not-a-member',
     waits: true,
   })
+  // It stops in a moment, because it has learned that it was removed.
+  const leaving = { ...JOINER, isJoining: false }
+  expect(admission(hello(n4, 'four', leaving), own)).toMatchObject({ waits: false })
   const former = { roster: undefined, epoch: 2 }
   expect(admission(hello(n4, 'four', former), own)).toMatchObject({
     reason: 'removed',

@@ -259,3 +259,37 @@ test('a command that the program does not know stops the node, not the cluster',
     { outcome: { kind: 'busy', reason: 'not known here' } },
   ])
 })
+
+test('a node that has stopped at a command applies nothing of what it is told of later slots', () => {
+  const cluster = new Cluster([a, b, c])
+  cluster.settle()
+  for (const node of [a, b]) cluster.host(node).machine.isNewer = true
+  cluster.crash(c)
+  for (const [client, command] of Object.entries({ one: '?', two: 'after' })) {
+    cluster.request(a, client, command)
+    cluster.settle()
+  }
+  for (let starts = 0; starts < 2; starts++) {
+    cluster.restart(c)
+    for (let i = 0; i < 20; i++) {
+      cluster.tick()
+      cluster.settle()
+    }
+    expect(cluster.applied(c)).toEqual([])
+    expect(cluster.host(c).rabia.status()).toMatchObject({ slot: 1, digest: '' })
+  }
+})
+
+test('requests gather while another batch is ahead, and go into one', () => {
+  const cluster = new Cluster([a, b, c])
+  cluster.settle()
+  cluster.request(a, 'first', 'alone')
+  cluster.deliver(cluster.packets.findIndex(({ to }) => to === b))
+  for (const client of ['second', 'third', 'fourth']) cluster.request(b, client, client)
+  cluster.settle()
+  expect(cluster.applied(c)).toEqual(['alone', 'second', 'third', 'fourth'])
+  const sizes = cluster.effects.flatMap(({ node, effect }) =>
+    node === c && effect.kind === 'applied' ? [effect.requests] : [],
+  )
+  expect(sizes).toEqual([1, 3])
+})

@@ -56,10 +56,13 @@ test.each(['proposal', 'state', 'vote'])(
       const cluster = new Cluster([a, b, c])
       cluster.settle()
       cluster.request(b, 'client', 'hello')
+      // The others must not be ahead: their votes alone would decide.
       while (!isAbout(cluster.host(a).unsynced, stage)) {
-        for (const node of [b, c]) cluster.sync(node)
-        if (cluster.packets.length > 0) cluster.deliver()
-        else cluster.sync(a)
+        for (const node of [c, b, a]) {
+          if (cluster.packets.length > 0) cluster.deliver()
+          else cluster.sync(node)
+          if (isAbout(cluster.host(a).unsynced, stage)) break
+        }
       }
       const before = said(cluster, a)
       if (moment === 'sent') cluster.sync(a)

@@ -56,6 +56,26 @@ class Bench {
   }
 }
 
+test.each([m, undefined])(
+  'n − f votes of others for %s decide before the own one is durable',
+  (batch) => {
+    const bench = new Bench([a, b, c])
+    bench.slot.step({ kind: 'propose', batch: m })
+    bench.hear(b, vote(1, batch))
+    expect(bench.decision).toBeUndefined()
+    bench.hear(c, vote(1, batch))
+    expect(bench.decision).toEqual({ kind: 'decided', batch })
+    expect(bench.slot.step({ kind: 'persisted' })).toMatchObject([{ kind: 'send' }])
+  },
+)
+
+test('votes of different phases, or fewer than f + 1, decide nothing', () => {
+  const bench = new Bench([a, b, c, d, e])
+  bench.slot.step({ kind: 'propose', batch: m })
+  bench.hear(b, vote(1, m)).hear(c, vote(2, m)).hear(d, unsure(1, m)).hear(e, vote(1, m))
+  expect(bench.decision).toBeUndefined()
+})
+
 test('equal proposals lead to a decision in one phase', () => {
   const bench = new Bench([a, b, c]).propose(m)
   bench.hear(b, proposal(m)).hear(b, state(1, m)).hear(b, vote(1, m))

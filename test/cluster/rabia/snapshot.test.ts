@@ -34,6 +34,15 @@ test('a snapshot is taken when half of the kept decisions are new, and the log b
   expect(cluster.host(a).rabia.status().snapshot).toBe(8)
 })
 
+test('what a node has applied is forgotten when it connects anew: it may have another disk', () => {
+  const cluster = new Cluster([a, b])
+  write(cluster, a, 3)
+  const { rabia } = cluster.host(a)
+  expect(rabia.status().applied.get(b)).toBeGreaterThan(0)
+  rabia.step({ kind: 'connected', peer: b })
+  expect(rabia.status().applied.has(b)).toBe(false)
+})
+
 test('a snapshot is also taken when half of the kept units are new', () => {
   const cluster = new Cluster([a], { limits: { decisionUnits: 40 } })
   write(cluster, a, 5)

@@ -42,6 +42,7 @@ export class TestNode {
       incarnation: `${id}-1`,
       address: '127.0.0.1:1',
       epoch: 1,
+      isJoining: false,
       ...says,
     }
     this.transport = new TcpTransport({

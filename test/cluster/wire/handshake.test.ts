@@ -18,8 +18,16 @@ const N1: Hello = {
   incarnation: '00'.repeat(16),
   address: '10.0.0.1:8090',
   epoch: 3,
+  isJoining: false,
 }
-const N2: Hello = { ...N1, roster: undefined, node: 'n2' as NodeId, address: '[::1]:8090' }
+const N2: Hello = {
+  ...N1,
+  isJoining: true,
+  roster: undefined,
+  node: 'n2' as NodeId,
+  address: '[::1]:8090',
+}
+const TO_N2 = { to: N2.node, hello: N1 }
 
 const BOUND = { channelBinding: new Uint8Array(0) }
 const DIALER: HandshakeOptions = { secret: SECRET, nonce: new Uint8Array(32).fill(1), ...BOUND }
@@ -27,7 +35,7 @@ const ACCEPTOR: HandshakeOptions = { secret: SECRET, nonce: new Uint8Array(32).f
 
 test('both learn who the other is, and agree on keys that differ by direction', () => {
   const { met, concluded, keys } = converse()
-  expect(met).toEqual({ ok: true, value: N1 })
+  expect(met).toEqual({ ok: true, value: TO_N2 })
   if (!concluded?.ok) throw new Error('no end')
   expect(concluded.value.hello).toEqual(N2)
   expect(concluded.value.admission).toEqual({ admit: true })
@@ -61,13 +69,13 @@ test('the words of an earlier conversation prove nothing in a later one', () => 
   const acceptor = new AcceptingHandshake({ ...ACCEPTOR, nonce: new Uint8Array(32).fill(3) })
   expect(acceptor.meet(early.introduction)).toEqual(UNAUTHENTICATED)
   const dialer = new DialingHandshake({ ...DIALER, nonce: new Uint8Array(32).fill(4) })
-  dialer.introduce(new AcceptingHandshake(ACCEPTOR).greet(), N1)
+  dialer.introduce(new AcceptingHandshake(ACCEPTOR).greet(), TO_N2)
   expect(dialer.conclude(early.answer as Uint8Array)).toEqual(UNAUTHENTICATED)
 })
 
 test('what a dialer has said cannot be said back to it', () => {
   const dialer = new DialingHandshake(DIALER)
-  const introduction = dialer.introduce(new AcceptingHandshake(ACCEPTOR).greet(), N1)
+  const introduction = dialer.introduce(new AcceptingHandshake(ACCEPTOR).greet(), TO_N2)
   expect(introduction.ok && dialer.conclude(introduction.value)).toEqual(UNAUTHENTICATED)
 })
 
@@ -87,8 +95,8 @@ test('no bytes make either side throw', () => {
     fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
       expect(new AcceptingHandshake(ACCEPTOR).meet(bytes).ok).toBe(false)
       const dialer = new DialingHandshake(DIALER)
-      expect(dialer.introduce(bytes, N1).ok).toBe(false)
-      dialer.introduce(new AcceptingHandshake(ACCEPTOR).greet(), N1)
+      expect(dialer.introduce(bytes, TO_N2).ok).toBe(false)
+      dialer.introduce(new AcceptingHandshake(ACCEPTOR).greet(), TO_N2)
       expect(dialer.conclude(bytes).ok).toBe(false)
     }),
   )
@@ -106,7 +114,9 @@ test.each<[string, Partial<Hello>]>([
 ])('a node cannot say %s', (_, part) => {
   const dialer = new DialingHandshake(DIALER)
   const greeting = new AcceptingHandshake(ACCEPTOR).greet()
-  expect(() => dialer.introduce(greeting, { ...N1, ...part })).toThrow('a peer accepts')
+  expect(() => dialer.introduce(greeting, { to: N2.node, hello: { ...N1, ...part } })).toThrow(
+    'a peer accepts',
+  )
 })
 
 test('the longest hello fits into a handshake', () => {
@@ -117,9 +127,10 @@ test('the longest hello fits into a handshake', () => {
     incarnation: 'i'.repeat(255),
     address: `${'h'.repeat(253)}:65535`,
     epoch: 2 ** 48 - 1,
+    isJoining: true,
   }
-  const { met, introduction, concluded, answer } = converse({ hello: longest })
-  expect(met).toEqual({ ok: true, value: longest })
+  const { met, introduction, concluded, answer } = converse({ hello: longest, to: longest.node })
+  expect(met).toEqual({ ok: true, value: { to: longest.node, hello: longest } })
   expect(concluded?.ok).toBe(true)
   expect(introduction.length).toBeLessThanOrEqual(HANDSHAKE_BYTES_MAX)
   expect(answer?.length).toBeLessThanOrEqual(HANDSHAKE_BYTES_MAX)
@@ -131,6 +142,7 @@ type Conversation = {
   readonly dialer?: HandshakeOptions
   readonly acceptor?: HandshakeOptions
   readonly hello?: Hello
+  readonly to?: NodeId
   readonly admission?: Parameters<AcceptingHandshake['answer']>[1]
   readonly alter?: { readonly word: string; readonly bit: number }
   /** The acceptor answers whatever it has heard. */
@@ -148,7 +160,7 @@ function converse(options: Conversation = {}) {
     return carried
   }
   const greeting = carry('greeting', accepting.greet())
-  const introduced = dialing.introduce(greeting, hello)
+  const introduced = dialing.introduce(greeting, { to: options.to ?? N2.node, hello })
   const introduction = carry('introduction', introduced.ok ? introduced.value : new Uint8Array(0))
   if (!introduced.ok) return { greeting, introduction }
   const met = accepting.meet(introduction)

@@ -104,6 +104,19 @@ test('those who say nothing are few and do not stay, and a peer passes between t
   expect(a.log).toEqual(['+b'])
 })
 
+test.skipIf(process.platform !== 'linux')('a host that floods pushes out its own', async () => {
+  const b = await started('b', { limits: { ...QUICK, handshakeMs: 60_000 } })
+  const honest = connect({ ...b.address, localAddress: '127.0.0.2' })
+  await once(honest, 'data')
+  const flood = Array.from({ length: 100 }, () => connect(b.address))
+  const closings = flood.map((socket) => closed(socket))
+  await Promise.all(closings.slice(0, 84))
+  expect(b.counts.unauthenticated).toBe(84)
+  expect([honest, ...flood.slice(84)].filter((socket) => socket.destroyed)).toEqual([])
+  await b.transport.close()
+  await Promise.all([closed(honest), ...closings])
+})
+
 test('those who speak one byte at a time have no longer than the others', async () => {
   const b = await started('b', { limits: { ...QUICK, handshakeMs: 200 } })
   const socket = connect(b.address)
@@ -145,7 +158,8 @@ async function meet(limits: Partial<typeof QUICK> = {}) {
 async function closed(socket: Socket): Promise<void> {
   socket.on('error', () => {})
   socket.resume()
-  if (!socket.closed) await once(socket, 'close')
+  // Not `once`, which rejects when the other side resets the connection.
+  if (!socket.closed) await new Promise((resolve) => socket.on('close', resolve))
 }
 
 function flipped(bytes: Buffer, place: number): Buffer {

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { connect as connectTcp } from 'node:net'
 import { join } from 'node:path'
@@ -91,6 +92,24 @@ test('those who do not even begin TLS do not stay', async () => {
   await closed
   expect(b.counts.unauthenticated).toBe(1)
 })
+
+test.skipIf(process.platform !== 'linux')(
+  'connections that end before they are accepted are each counted, and leave no timer',
+  async () => {
+    const b = await started('b', TLS, { handshakeMs: 60_000 })
+    const timers = () => process.getActiveResourcesInfo().filter((it) => it === 'Timeout').length
+    const before = timers()
+    // While this process waits for the other one, it accepts nothing.
+    const script = `for (let i = 0; i < 9; i++) {
+      const socket = require('node:net').connect(${b.address.port}, '127.0.0.1')
+      socket.on('connect', () => socket.resetAndDestroy())
+    }`
+    execFileSync(process.execPath, ['--eval', script])
+    await expect.poll(() => b.counts.unauthenticated).toBe(9)
+    await b.transport.close()
+    expect(timers()).toBeLessThanOrEqual(before)
+  },
+)
 
 test('parts of TLS that do not fit together are refused at once', () => {
   expect(() => new TestNode('a', { tls: { ...TLS, key: STRANGER.key } })).toThrow('key')

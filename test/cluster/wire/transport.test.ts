@@ -1,6 +1,8 @@
 import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, expect, test } from 'vitest'
 import { utf8 } from '../../../src/base/bytes.ts'
+import type { NodeId } from '../../../src/base/ids.ts'
 import { type Admission, CONSENSUS_CHANNEL } from '../../../src/cluster/wire/index.ts'
 import { QUICK, SECRET, TestNode } from './fixture.ts'
 import { Middleman } from './middleman.ts'
@@ -136,6 +138,32 @@ test('a decision that comes after the membership has changed counts for nothing'
   expect(await a.sees('b refuses')).toBe('b refuses: not-a-member @1')
 })
 
+test.each(
+  [0, 1, 2, 3].flatMap((turns) => [
+    { turns, of: 'the dialed' },
+    { turns, of: 'the dialing' },
+  ]),
+)('nor does one of $of node that comes $turns turns before', async ({ turns, of }) => {
+  const decision = Promise.withResolvers<Admission>()
+  const asked = Promise.withResolvers<void>()
+  const admit = () => {
+    asked.resolve()
+    return decision.promise
+  }
+  const b = await started('b', of === 'the dialed' ? { admit } : {})
+  const a = await started('a', of === 'the dialed' ? {} : { admit })
+  b.transport.setPeers([{ ...a.peer(), address: '127.0.0.1:1' }])
+  a.transport.setPeers([b.peer()])
+  await asked.promise
+  decision.resolve({ admit: true })
+  for (let i = 0; i < turns; i++) await Promise.resolve()
+  if (of === 'the dialed') b.transport.setPeers([])
+  else a.transport.setPeers([b.peer('another')])
+  const ends = ['b refuses: not-a-member', 'b unreachable', '-b'].map((entry) => a.sees(entry))
+  const stays = sleep(2_000).then(() => 'stays')
+  expect(await Promise.race([...ends, stays])).not.toBe('stays')
+})
+
 test('a decision that fails ends the connection', async () => {
   const admit = () => Promise.reject(new Error('the disk is broken'))
   const [a, b] = [await started('a'), await started('b', { admit })]
@@ -162,7 +190,7 @@ test('an incarnation that is replaced is cut off at once, both ways', async () =
   expect(a.log).toContain('-b')
   await b.sees('-a')
   expect(await b.sees('a refuses')).toBe('a refuses: other-incarnation @1')
-  expect(await a.sees('b unreachable')).toContain('another incarnation')
+  expect(await a.sees('b unreachable')).toContain('other-incarnation')
 })
 
 test('an old incarnation does not get in beside the new one', async () => {
@@ -180,6 +208,27 @@ test('a node that answers at the address of another is not taken for it', async 
   c.transport.setPeers([a.peer()])
   a.transport.setPeers([{ ...c.peer(), id: 'b' as never }, c.peer()])
   expect(await a.sees('b unreachable')).toContain('c answers')
+})
+
+test('a peer at whose address another one is looked for stays connected', async () => {
+  const [a, c] = [await started('a'), await started('c')]
+  c.transport.setPeers([a.peer()])
+  a.transport.setPeers([c.peer()])
+  await a.sees('+c')
+  a.transport.setPeers([c.peer(), { ...c.peer(), id: 'b' as NodeId }])
+  for (let tries = 0; tries < 3; tries++) await a.sees('b unreachable: c', a.log.length)
+  expect(a.log).not.toContain('-c')
+})
+
+test('what another node than the peer says of this one does not count, nor does its own echo', async () => {
+  const refuses = { admit: (): Admission => ({ admit: false, reason: 'other-incarnation' }) }
+  for (const other of [await started('x', refuses), undefined]) {
+    const a = await started('a', other ? {} : refuses)
+    const answers = other ?? a
+    a.transport.setPeers([{ ...answers.peer(), id: 'b' as NodeId }])
+    await a.sees(`b unreachable: ${answers.id} answers at its address`)
+    expect(a.log.filter((entry) => entry.includes('refuses'))).toEqual([])
+  }
 })
 
 test('a peer that moves is dialed at its new address', async () => {
@@ -319,6 +368,17 @@ test('nothing comes from a transport that has been closed', async () => {
   await b.sees('-a')
   await b.sees('a unreachable')
   expect(a.log).toHaveLength(length)
+})
+
+test('a transport that is closed does not blame the membership', async () => {
+  const reasons: string[] = []
+  const a = await started('a', { onDisconnected: (_, reason) => reasons.push(reason) })
+  const b = await started('b')
+  b.transport.setPeers([a.peer()])
+  a.transport.setPeers([b.peer()])
+  await a.sees('+b')
+  await a.transport.close()
+  expect(reasons).toEqual(['this node is shutting down'])
 })
 
 test('a port that is taken is an error of listen', async () => {
