@@ -6,8 +6,8 @@
  * 2. A member is *down* when a majority of the voters has no contact with it. Voters that this node does not hear have no say. So a
  *    cut between two nodes that others reach is no failure of either, and whoever is cut off finds nobody down but itself.
  * 3. A tick that comes late is no silence of the others: of the time between two ticks at most `STRIDE_MAX_MS` counts.
- * 4. A member is *steady* when a majority of the voters has not seen it down for a while, which doubles with each time it was. A
- *    majority, since who was cut off or has just started has not seen what happened.
+ * 4. A member is *steady* when a majority of the voters, and this node, has not seen it down for a while, which doubles with each
+ *    time it was. A majority, since who was cut off or has just started has not seen what happened.
  */
 import type { NodeId } from '../../base/ids.ts'
 import { quorum } from '../rabia/index.ts'
@@ -21,7 +21,7 @@ export class Detector {
   #voters: readonly NodeId[] = []
   #isLeaving = false
   #nowMs = 0
-  #sent = { atMs: Number.NEGATIVE_INFINITY, hears: '' }
+  #sent = { atMs: Number.NEGATIVE_INFINITY, word: '' }
 
   constructor(self: NodeId) {
     this.#self = self
@@ -41,11 +41,16 @@ export class Detector {
       case 'refused':
         this.#members.get(input.peer)?.hearing.refused()
         return []
+      case 'relieved': {
+        const member = this.#members.get(input.member)
+        if (member !== undefined) member.sinceMs = this.#nowMs
+        return []
+      }
       case 'connected':
-        return this.#members.has(input.peer) ? [this.#send([input.peer])] : []
+        if (!this.#members.has(input.peer)) return []
+        return [{ kind: 'send', to: [input.peer], heartbeat: this.#heartbeat() }]
       case 'leave':
         this.#isLeaving = true
-        this.#sent.atMs = Number.NEGATIVE_INFINITY
         return []
       case 'tick':
         this.#nowMs += Math.min(input.elapsedMs, STRIDE_MAX_MS)
@@ -89,17 +94,17 @@ export class Detector {
   /** Regularly, and at once when there is something new to say. */
   #tell(): readonly DetectorEffect[] {
     const peers = [...this.#members.keys()].filter((id) => id !== this.#self)
-    const hears = this.#heard().join()
+    const heartbeat = this.#heartbeat()
+    const word = JSON.stringify(heartbeat)
     const isDue = this.#nowMs - this.#sent.atMs >= HEARTBEAT_MS
-    if (peers.length === 0 || (!isDue && hears === this.#sent.hears)) return []
-    this.#sent = { atMs: this.#nowMs, hears }
-    return [this.#send(peers)]
+    if (peers.length === 0 || (!isDue && word === this.#sent.word)) return []
+    this.#sent = { atMs: this.#nowMs, word }
+    return [{ kind: 'send', to: peers, heartbeat }]
   }
 
-  #send(to: readonly NodeId[]): DetectorEffect {
+  #heartbeat(): Heartbeat {
     const steady = [...this.#members.keys()].filter((id) => this.#holdsSteady(id))
-    const heartbeat = { hears: this.#heard(), steady, isLeaving: this.#isLeaving }
-    return { kind: 'send', to, heartbeat }
+    return { hears: this.#heard(), steady, isLeaving: this.#isLeaving }
   }
 
   #heard(): readonly NodeId[] {
@@ -118,9 +123,7 @@ export class Detector {
       if (state !== member.state) {
         const silentMs = id === this.#self ? 0 : member.hearing.silentMs(this.#nowMs)
         effects.push({ kind: 'changed', id, state, was: member.state, without, silentMs })
-        // Neither does one fall twice at once, nor at all who has said goodbye.
-        const isFall = state === 'down' && this.#nowMs - member.sinceMs >= FALL_MS
-        if (isFall) member.steadyMs = Math.min(2 * member.steadyMs, STEADY_MAX_MS)
+        if (state === 'down') this.#fall(member)
         member.state = state
       }
     }
@@ -130,6 +133,13 @@ export class Detector {
       else if (this.#nowMs - member.sinceMs >= CALM_MS) member.steadyMs = STEADY_MS
     }
     return effects
+  }
+
+  /** Nobody falls twice at once, nor at all who has said goodbye. */
+  #fall(member: Watched): void {
+    const isFall = this.#nowMs - member.sinceMs >= FALL_MS
+    if (isFall) member.steadyMs = Math.min(2 * member.steadyMs, STEADY_MAX_MS)
+    member.sinceMs = this.#nowMs
   }
 
   #stateOf(id: NodeId, withoutContact: number): MemberState {
@@ -160,7 +170,8 @@ export class Detector {
         ? this.#holdsSteady(id)
         : this.#isHeard(voter) && this.#members.get(voter)?.said?.steady.has(id),
     )
-    return holding.length >= quorum(this.#voters.length)
+    // What the others have said may be a moment old.
+    return this.#holdsSteady(id) && holding.length >= quorum(this.#voters.length)
   }
 
   /** What this node itself has seen. */
@@ -175,6 +186,7 @@ export class Detector {
  * - `heard`: any frame of a member has arrived.
  * - `heartbeat`: one of those, with what it says.
  * - `refused`: the machine of `peer` has answered that nobody listens on its port.
+ * - `relieved`: its roles were given to others, because those found it down or leaving: this node takes it for true.
  * - `connected`: what this node sends reaches `peer` from now on.
  * - `leave`: this node is about to stop, for good: from now on it says so.
  * - `tick`: so much time has passed since the tick before.
@@ -188,6 +200,7 @@ export type DetectorInput =
   | { readonly kind: 'heard'; readonly from: NodeId }
   | { readonly kind: 'heartbeat'; readonly from: NodeId; readonly heartbeat: Heartbeat }
   | { readonly kind: 'refused'; readonly peer: NodeId }
+  | { readonly kind: 'relieved'; readonly member: NodeId }
   | { readonly kind: 'connected'; readonly peer: NodeId }
   | { readonly kind: 'leave' }
   | { readonly kind: 'tick'; readonly elapsedMs: number }

@@ -15,7 +15,8 @@ export class Roles {
   constructor(options: RolesOptions) {
     this.#options = options
     this.liveness = new Liveness(options)
-    this.partitions = new PartitionDirectory(options)
+    const relieved = (member: NodeId) => this.liveness.take({ kind: 'relieved', member })
+    this.partitions = new PartitionDirectory({ ...options, relieved })
   }
 
   /** Time has passed; `voters` are of the cluster that this node belongs to, ascending. A node that is alone needs none of it. */

@@ -79,10 +79,12 @@ export class PartitionDirectory {
     if (entry?.revision === this.#revision) return
     this.#revision = entry?.revision
     const decoded = entry === undefined ? undefined : decodeTable(entry.value)
+    const before = this.#table
     this.#table = decoded?.ok ? decoded.value : undefined
     this.#fault = decoded?.ok === false ? decoded.error : undefined
     if (this.fault !== undefined) this.#options.report('warn', this.fault, {})
     this.#tellLed()
+    for (const id of relieved(before, this.#table)) this.#options.relieved(id)
   }
 
   /** Time has passed; `voters` ascend. `canWrite`: whether enough of them are reached. */
@@ -167,6 +169,8 @@ export type DirectoryOptions = {
   /** An entry of the control state, as this node has applied it. */
   readonly read: (key: string) => ControlEntry | undefined
   readonly control: ControlStore
+  /** `member` leads partitions no more that it should: it was down or about to stop, whether or not this node has noticed. */
+  readonly relieved: (member: NodeId) => void
   readonly report: Report
 }
 
@@ -180,6 +184,16 @@ const SENTENCES: Readonly<Record<RoleChange['kind'], string>> = {
   failover: 'failover: a member is down, and others lead its partitions from now on',
   'hand-over': 'hand-over: a member is about to stop, and others lead its partitions from now on',
   return: 'return: a member is well again, and partitions that others led for it are led by it',
+}
+
+/** Those who led partitions as their preferred primaries, and do not any more. */
+function relieved(before?: PartitionTable, after?: PartitionTable): ReadonlySet<NodeId> {
+  const rows = before?.rows ?? []
+  const lost = rows.filter(({ replicas, primary }, partition) => {
+    const now = after?.rows[partition]?.primary
+    return primary === replicas[0] && now !== undefined && now !== primary
+  })
+  return new Set(lost.map(({ primary }) => primary))
 }
 
 function formation(voters: readonly NodeId[]): PartitionTable {

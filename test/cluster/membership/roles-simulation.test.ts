@@ -182,6 +182,18 @@ describe('a node without contact', () => {
       expect(world.version).toBe(3)
     }))
 
+  test('that is back at the moment of its replacement does not lead again at once', () =>
+    each(async (world) => {
+      const victim = world.random.pick(world.ids)
+      world.isolate(victim)
+      await replaced(world, victim)
+      world.heal()
+      await world.run(2)
+      expect(world.version).toBe(2)
+      await world.run(10)
+      expect(world.version).toBe(3)
+    }))
+
   test('that comes and goes is entrusted with less and less', () =>
     each(async (world) => {
       const victim = world.random.pick(world.ids)

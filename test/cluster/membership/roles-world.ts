@@ -133,6 +133,7 @@ export class RolesWorld {
         isAlone: false,
         read: () => machine.applied,
         control: this.#controlOf(id),
+        relieved: (member) => this.#give(id, { kind: 'relieved', member }),
         report: (_, message) => this.#world.trace(`${id} ${message}`),
       }),
       applied: this.#value,

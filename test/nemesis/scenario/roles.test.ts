@@ -113,6 +113,7 @@ test('who pauses for longer is replaced', async () => {
 
 test('who is stopped hands its roles over first', async () => {
   const startMs = performance.now()
+  await sleep(100)
   const before = failovers()
   await cluster.node('n1').stop()
   expect(performance.now() - startMs).toBeLessThan(5_000)
