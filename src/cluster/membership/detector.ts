@@ -43,7 +43,7 @@ export class Detector {
         return []
       case 'relieved': {
         const member = this.#members.get(input.member)
-        if (member !== undefined) member.sinceMs = this.#nowMs
+        if (member !== undefined) this.#fall(input.member, member)
         return []
       }
       case 'connected':
@@ -123,7 +123,7 @@ export class Detector {
       if (state !== member.state) {
         const silentMs = id === this.#self ? 0 : member.hearing.silentMs(this.#nowMs)
         effects.push({ kind: 'changed', id, state, was: member.state, without, silentMs })
-        if (state === 'down') this.#fall(member)
+        if (state === 'down') this.#fall(id, member)
         member.state = state
       }
     }
@@ -136,17 +136,22 @@ export class Detector {
   }
 
   /** Nobody falls twice at once, nor at all who has said goodbye. */
-  #fall(member: Watched): void {
-    const isFall = this.#nowMs - member.sinceMs >= FALL_MS
-    if (isFall) member.steadyMs = Math.min(2 * member.steadyMs, STEADY_MAX_MS)
+  #fall(id: NodeId, member: Watched): void {
+    const isNew = this.#nowMs - member.sinceMs >= FALL_MS
+    if (isNew && !this.#saysGoodbye(id))
+      member.steadyMs = Math.min(2 * member.steadyMs, STEADY_MAX_MS)
     member.sinceMs = this.#nowMs
   }
 
   #stateOf(id: NodeId, withoutContact: number): MemberState {
     if (this.#voters.length > 0 && withoutContact >= quorum(this.#voters.length)) return 'down'
     if (this.#hasContact(this.#self, id) === false) return 'suspected'
-    const isLeaving = id === this.#self ? this.#isLeaving : this.#members.get(id)?.said?.isLeaving
-    return isLeaving ? 'leaving' : 'up'
+    return this.#saysGoodbye(id) ? 'leaving' : 'up'
+  }
+
+  #saysGoodbye(id: NodeId): boolean {
+    if (id === this.#self) return this.#isLeaving
+    return this.#members.get(id)?.said?.isLeaving ?? false
   }
 
   /** Whether a voter and a member hear each other, as far as this node knows; undefined when the voter has no say. */
