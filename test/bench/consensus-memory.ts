@@ -106,6 +106,7 @@ export function renderMemory({ samples, writes }: MemoryReport): string {
   const title = `Resident memory in MB over minutes: 3 nodes, ${CLIENTS} clients, ${writes.toLocaleString('en')} writes`
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="sans-serif" font-size="12">`,
+    '<title>Resident memory of three nodes under load</title>',
     `<rect width="${WIDTH}" height="${HEIGHT}" fill="white"/>`,
     `<text x="${LEFT}" y="18" font-size="14">${title}</text>`,
     ...levels,

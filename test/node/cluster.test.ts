@@ -206,6 +206,12 @@ test('a node that was alone grows', async () => {
   await first.kill()
   expect(await get(cluster, 'n2', 'k')).toBe('alone')
   expect((await put(cluster, 'n3', 'k', 'grown')).status).toBe(204)
+  // With an emptied disk it begins anew, until one of those that it took in tells it.
+  rmSync(first.data, { recursive: true })
+  first.launch()
+  expect(await first.ends()).toEqual({ code: 1, signal: null })
+  expect(first.logTail()).toMatch(/aether: .*another disk under the name node-1/)
+  expect(first.logTail()).toContain('aether cluster remove node-1')
 })
 
 test('a data directory of another node is refused with the name it has', async () => {

@@ -3,7 +3,6 @@ import type { NodeId } from '../../src/base/ids.ts'
 import type { Cluster, Observer } from './cluster.ts'
 import { FAIR, type LinkConditions } from './network.ts'
 import type { Operator } from './operator.ts'
-import type { Retirement } from './process.ts'
 import { Random } from './random.ts'
 import { MILLISECOND, SECOND } from './world.ts'
 
@@ -77,9 +76,8 @@ export class Saboteur implements Observer {
     this.#cluster.world.schedule(SECOND, () => this.#cluster.start(node))
   }
 
-  /** A supervisor starts the node again, since others may still need what it knows; but not one that nobody may believe. */
-  retired(node: NodeId, reason: Retirement): void {
-    if (reason === 'rolled-back') return
+  /** A supervisor starts the node again, since others may still need what it knows. */
+  retired(node: NodeId): void {
     this.#cluster.world.schedule(SECOND, () => this.#cluster.start(node))
   }
 

@@ -19,6 +19,7 @@ export class Fence {
   readonly #waiting = new WaitingList()
   #kept: Kept
   #isSaving = false
+  #onSaved = (): void => {}
 
   /** Reads what `options.file` keeps. */
   constructor(options: FenceOptions) {
@@ -43,6 +44,20 @@ export class Fence {
     const isJoining = contacts.size > 0 && epoch === 0 && !this.#kept.hasJoined
     if (epoch > 0 && !this.#kept.hasJoined) this.#save({ ...this.#kept, hasJoined: true })
     return { cluster: 'sim', roster, node, incarnation, address: node, epoch, isJoining }
+  }
+
+  /** What it has promised is not on its disk. */
+  get isCondemned(): boolean {
+    return this.#kept.isCondemned === true
+  }
+
+  /** Keeps that, if there is room for it; then calls `then`. */
+  condemn(then: () => void): void {
+    if (this.#isSaving) this.#onSaved = () => this.condemn(then)
+    else {
+      this.#onSaved = then
+      this.#save({ ...this.#kept, isCondemned: true })
+    }
   }
 
   /** Whom this node connects to. */
@@ -96,9 +111,10 @@ export class Fence {
     this.#isSaving = true
     this.#options.file.replace(utf8(JSON.stringify(kept)), {
       ended: (outcome) => {
-        if (outcome === 'broken') this.#options.stop()
+        if (outcome === 'broken') return this.#options.stop()
         this.#isSaving = false
         if (outcome === 'done') this.#kept = kept
+        this.#onSaved()
       },
     })
   }
@@ -118,6 +134,7 @@ function read(file: HostedFile): Kept {
 type Kept = {
   readonly pins: readonly (readonly [node: NodeId, incarnation: string])[]
   readonly hasJoined: boolean
+  readonly isCondemned?: boolean
 }
 
 const NOBODY: ReadonlySet<NodeId> = new Set()

@@ -1,7 +1,8 @@
 /** One life of a node: the shipped core over the shipped log, with its snapshot and its pins on the machine's disk. */
 import type { NodeId } from '../../src/base/ids.ts'
+import { rolledBack } from '../../src/cluster/control/index.ts'
 import type { MembershipChange } from '../../src/cluster/control/members.ts'
-import { type Observations, promotion } from '../../src/cluster/membership/index.ts'
+import { type Observations, promotion, unaware } from '../../src/cluster/membership/index.ts'
 import {
   decodeRecord,
   type Effect,
@@ -9,7 +10,6 @@ import {
   genesis,
   type Input,
   type LogRecord,
-  quorum,
   Rabia,
   type SlotNumber,
   type Snapshot,
@@ -41,8 +41,10 @@ export class RabiaProcess implements Program<Input, Effect> {
   #closed = PARTS
   readonly #isFounder: boolean
   #ticks = 0
-  /** Members that have told this node that it is none any more. */
-  readonly #farewells = new Set<NodeId>()
+  /** At which epoch others have told this node that it is no member any more. */
+  readonly #refusalEpochs = new Map<NodeId, number>()
+  /** It says nothing any more. */
+  #isSilent = false
   /** What it has begun with, until that was told. */
   #start: Start | undefined
 
@@ -77,6 +79,7 @@ export class RabiaProcess implements Program<Input, Effect> {
       ticks: () => this.#ticks,
       stop: () => this.#stop('disk-failed'),
     })
+    if (this.fence.isCondemned) throw rolledBack(self)
     for (const file of [this.#snapshot, pins])
       file.open((outcome) => (outcome === 'done' ? this.#opened() : this.#stop('disk-failed')))
     this.#tell((observer) => observer.booted?.(self, this.incarnation))
@@ -97,7 +100,7 @@ export class RabiaProcess implements Program<Input, Effect> {
   }
 
   step(input: Input): readonly Effect[] {
-    return this.isOpen ? this.#rabia.step(input) : []
+    return this.isOpen && !this.#isSilent ? this.#rabia.step(input) : []
   }
 
   status(): ReturnType<Rabia['status']> | undefined {
@@ -123,7 +126,8 @@ export class RabiaProcess implements Program<Input, Effect> {
         this.#log.dropBelow(effect.below)
         break
       case 'fatal':
-        this.#retire(effect.reason)
+        this.#isSilent = true
+        this.fence.condemn(() => this.#retire(effect.reason))
     }
   }
 
@@ -245,10 +249,9 @@ export class RabiaProcess implements Program<Input, Effect> {
 
   /** A removed node stays until enough others know that it is removed, so that none of them needs it to find out. */
   #bidFarewell(peer: NodeId, peerEpoch: number): void {
-    const { epoch, electorate } = this.registers.membership
-    if (peerEpoch >= epoch && electorate.members.includes(peer)) this.#farewells.add(peer)
-    if (peerEpoch > epoch || this.#farewells.size >= quorum(electorate.members.length))
-      this.#retire('removed')
+    this.#refusalEpochs.set(peer, peerEpoch)
+    const { membership } = this.registers
+    if (unaware(membership, this.#refusalEpochs).length === 0) this.#retire('removed')
   }
 
   #stop(cause: 'disk-failed' | 'no-space'): void {

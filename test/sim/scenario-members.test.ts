@@ -85,6 +85,7 @@ test('24: a node whose disk was rolled back is found out by what others have hea
     play.run(1)
     expect(appliedBy(play, [n3]), 'it has promised more since').toBeGreaterThan(old + 5)
     checker.expectAmnesia(n3)
+    checker.expectRefusal(n3, 'membership-lost')
     cluster.machine(n3).replaceDisk(image)
     let said = 0
     cluster.observers.push({
@@ -95,6 +96,16 @@ test('24: a node whose disk was rolled back is found out by what others have hea
     cluster.start(n3)
     play.run(3)
     expect(seen).toEqual([{ node: n3, reason: 'rolled-back' }])
+    // It refuses to start from now on, even when those who have heard it have forgotten.
+    expect(checker.refusals).toBe(1)
+    for (const node of [n1, n2]) {
+      bounce(play, node, 'kill')
+      play.run(1)
+    }
+    cluster.start(n3)
+    play.run(2)
+    expect(checker.refusals).toBe(2)
+    expect(seen).toHaveLength(1)
     expect(said).toBe(0)
     operator.replace(n3)
     settle(play)

@@ -5,7 +5,6 @@
 import { randomBytes } from 'node:crypto'
 import { hex } from '../../base/bytes.ts'
 import { closeInOrder } from '../../base/closing.ts'
-import { AetherError } from '../../base/fault.ts'
 import type { NodeId } from '../../base/ids.ts'
 import { type Disk, IDENTITY_BYTES } from '../../storage/index.ts'
 import type { SnapshotFile } from '../../storage/snapshot.disk.ts'
@@ -20,6 +19,7 @@ import {
   type RabiaStatus,
   type Snapshot,
 } from '../rabia/index.ts'
+import { rolledBack } from './exclusion.ts'
 import { ControlMachine } from './machine.ts'
 import type { Membership } from './members.ts'
 import { logMissing, RecordLog } from './record-log.disk.ts'
@@ -185,7 +185,7 @@ export class Consensus {
         this.#outlet?.violated(effect.from, effect.reason)
         break
       case 'fatal':
-        this.#stop(rolledBack(this.#options.self))
+        this.#condemn()
         break
     }
     this.control.take(effect)
@@ -210,6 +210,14 @@ export class Consensus {
       },
       (fault) => this.#stop(fault),
     )
+  }
+
+  /** The next start may meet nobody who remembers what this disk has forgotten, and must not need to. */
+  #condemn(): void {
+    this.#isOver = true
+    const { self, condemn } = this.#options
+    const stop = (): void => this.#stop(rolledBack(self))
+    this.#saving = Promise.all([this.#saving, condemn().then(stop, stop)])
   }
 
   /** Says nothing any more to anybody: what this node would say now might break what it has promised. */
@@ -238,6 +246,8 @@ export type ConsensusOptions = {
   readonly segmentBytes: number
   readonly admit: (sizeBytes: number) => Promise<boolean>
   readonly meter: ConsensusMeter
+  /** Notes durably that this disk has forgotten what it promised, before the node ends for that reason. */
+  readonly condemn: () => Promise<void>
 }
 
 /** What the log needs of its surroundings. Called within its event loop: do little, and never throw. */
@@ -270,25 +280,4 @@ const BOOT_BYTES = 8
 function parse(bytes: Uint8Array): Snapshot {
   const { slot, digest } = decodeSnapshot(bytes)
   return { slot, digest, bytes }
-}
-
-function rolledBack(self: NodeId): AetherError {
-  return new AetherError(
-    'membership-lost',
-    'other nodes remember what this one has promised, and its disk does not: an older copy of the data directory was put back',
-    replacement(self),
-  )
-}
-
-/** How a member whose disk cannot be used any more gets back into its cluster. */
-export function replacement(self: NodeId): string {
-  return `On another node run \`aether cluster remove ${self}\`.\n${readdition(self)}`
-}
-
-/** How a node that is no member any more gets back into its cluster. */
-export function readdition(self: NodeId): string {
-  return [
-    'Here empty the data directory, set `join = true` in [cluster] and start; then on another node run',
-    `\`aether cluster add ${self}\`. The others give it what it needs.`,
-  ].join('\n')
 }

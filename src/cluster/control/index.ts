@@ -1,4 +1,5 @@
 export { readEngineState, removeEngineState } from './engine-state.ts'
+export { excluded, removed, rolledBack } from './exclusion.ts'
 export { ControlMachine } from './machine.ts'
 export {
   type Member,

@@ -41,7 +41,11 @@ export function admission(hello: Hello, own: OwnView): Verdict {
  * applied less than this node may be wrong about it; one that knows itself to be no member, at `epoch` 0 (`ownEpoch`), has
  * nothing to lose by waiting.
  */
-export function isFinal(reason: RefusalReason, peerEpoch: number, epoch: number): boolean {
+export function isFinal(
+  reason: RefusalReason,
+  peerEpoch: number,
+  epoch: number,
+): reason is 'other-incarnation' | 'removed' {
   if (epoch === 0 || peerEpoch < epoch) return false
   return reason === 'other-incarnation' || reason === 'removed'
 }

@@ -3,13 +3,14 @@ import type { Membership } from '../control/index.ts'
 import type { Admission, Hello } from '../wire/index.ts'
 import { admission, type OwnView } from './admission.ts'
 import type { IdentityFile } from './identity.disk.ts'
-import { ownEpoch } from './view.ts'
+import { type Latest, ownEpoch } from './view.ts'
 import { type Applicant, WaitingList } from './waiting.ts'
 
 /** Who gets in: applies the rules of admission to what this node knows, and keeps its pins and its waiting list. */
 export class Gate {
   readonly #options: GateOptions
   readonly #waiting = new WaitingList()
+  #latest: Latest | undefined
 
   constructor(options: GateOptions) {
     this.#options = options
@@ -20,6 +21,15 @@ export class Gate {
     const { self, incarnation, members, identity } = this.#options
     const isFounder = identity.identity?.roster !== undefined
     return ownEpoch(members, { self, incarnation, isFounder })
+  }
+
+  /**
+   * Who knows later members than this node, and is none of those that this node knows: as long as it is not told by one of
+   * them, the two do not talk to each other.
+   */
+  get latest(): Latest | undefined {
+    const { ownEpoch } = this
+    return ownEpoch > 0 && (this.#latest?.epoch ?? 0) > ownEpoch ? this.#latest : undefined
   }
 
   /** What this node says of itself. */
@@ -41,7 +51,9 @@ export class Gate {
     if (verdict.admit) {
       return verdict.pin === undefined ? verdict : { admit: false, reason: 'not-a-member' }
     }
-    const { node: id, incarnation, address } = hello
+    const { node: id, incarnation, address, epoch } = hello
+    const isUnknown = verdict.reason === 'not-a-member' || verdict.reason === 'other-incarnation'
+    if (isUnknown && epoch >= (this.#latest?.epoch ?? 0)) this.#latest = { node: id, epoch }
     if (verdict.waits) this.#waiting.note({ id, incarnation, address }, tick)
     return { admit: false, reason: verdict.reason }
   }

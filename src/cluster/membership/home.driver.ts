@@ -13,6 +13,7 @@ import {
   type Member,
   readEngineState,
   removeEngineState,
+  rolledBack,
 } from '../control/index.ts'
 import { genesis, type RabiaLimits } from '../rabia/index.ts'
 import { IdentityFile } from './identity.disk.ts'
@@ -50,6 +51,7 @@ export async function openHome(options: HomeOptions): Promise<Home> {
   const shared = { disk, failStop: storage.failStop, admit }
   const identity = await IdentityFile.open({ ...shared, path: `${directory}/identity` })
   checkIdentity(options, identity)
+  if (identity.isRolledBack) throw rolledBack(self)
   const { file, content } = await SnapshotFile.open({ ...shared, path: `${directory}/snapshot` })
   const snapshot = content ?? (await begin(options, identity, file))
   if (snapshot !== undefined) await removeEngineState(storage.engine)
@@ -71,6 +73,7 @@ export async function openHome(options: HomeOptions): Promise<Home> {
     segmentBytes,
     admit,
     meter: options.meter,
+    condemn: () => identity.condemn(),
   })
   try {
     await settleIdentity(options, identity, consensus)
@@ -137,8 +140,9 @@ async function settleIdentity(
     await file.make({ cluster, node: self, incarnation, roster })
   }
   const isFounder = founding.kind === 'form' && file.identity?.roster !== undefined
-  const isBound = machine.membership.find(self)?.incarnation !== undefined
-  if (!isFounder || isBound || rosterHash(founding.roster) === found) return
+  const own = machine.membership.find(self)
+  const isForming = isFounder && own !== undefined && own.incarnation === undefined
+  if (!isForming || rosterHash(founding.roster) === found) return
   const peers = members.map(({ id, address }) => `${id} = "${address}"`)
   throw new AetherError(
     'data-directory-foreign',

@@ -20,6 +20,7 @@ export class IdentityFile {
   /** What is durable of them, and what is about to be. */
   readonly #claims = new Map<NodeId, string>()
   #hasJoined = false
+  #isRolledBack = false
   #identity: Identity | undefined
   #lastSave: Promise<unknown> = Promise.resolve()
 
@@ -33,8 +34,9 @@ export class IdentityFile {
   private constructor(file: SnapshotFile, content: Content | undefined) {
     this.#file = file
     if (content === undefined) return
-    const { pins, hasJoined, ...identity } = content
+    const { pins, hasJoined, isRolledBack = false, ...identity } = content
     this.#hasJoined = hasJoined
+    this.#isRolledBack = isRolledBack
     this.#identity = identity
     for (const [node, incarnation] of Object.entries(pins)) {
       this.#pins.set(node as NodeId, incarnation)
@@ -50,6 +52,11 @@ export class IdentityFile {
   /** Whether this node has been a member: if it is none any more, it was removed. */
   get hasJoined(): boolean {
     return this.#hasJoined || this.#identity?.roster !== undefined
+  }
+
+  /** Whether others have found this disk out to have forgotten what it promised: it must never speak again. */
+  get isRolledBack(): boolean {
+    return this.#isRolledBack
   }
 
   /** The incarnations that founders were first met with; durable. */
@@ -87,11 +94,21 @@ export class IdentityFile {
     await this.#save()
   }
 
+  /**
+   * Remembers that this disk has forgotten promises; the file goes only when the data directory is emptied. Without room for
+   * it, the next start has to be told again. Rejects with `disk-failed`.
+   */
+  async condemn(): Promise<void> {
+    this.#isRolledBack = true
+    await this.#save()
+  }
+
   #save(): Promise<boolean> {
     const saved = this.#lastSave.then(async () => {
       const content = {
         ...this.#identity,
         hasJoined: this.#hasJoined,
+        isRolledBack: this.#isRolledBack,
         pins: Object.fromEntries(this.#claims),
       }
       return (await this.#file.save(utf8(JSON.stringify(content)))).ok
@@ -103,6 +120,8 @@ export class IdentityFile {
 
 type Content = Identity & {
   readonly hasJoined: boolean
+  /** Absent in files of programs that did not know of it. */
+  readonly isRolledBack?: boolean
   readonly pins: Readonly<Record<string, string>>
 }
 

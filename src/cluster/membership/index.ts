@@ -1,6 +1,7 @@
 export type * from './admin.ts'
 export * from './admission.ts'
 export * from './change.ts'
+export * from './farewell.ts'
 export * from './roster.ts'
 export * from './view.ts'
 export * from './waiting.ts'

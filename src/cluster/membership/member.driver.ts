@@ -3,20 +3,22 @@
  * changes the members when an administrator or the rules say so.
  */
 import { closeInOrder } from '../../base/closing.ts'
-import { AetherError } from '../../base/fault.ts'
 import type { NodeId } from '../../base/ids.ts'
 import type { OutcomeUnknown, Unavailable } from '../../base/port.ts'
 import { err, ok, type Result } from '../../base/result.ts'
-import { type Consensus, readdition, replacement, TICK_MS } from '../control/consensus.driver.ts'
-import type {
-  Member,
-  MembershipChange,
-  MembershipRefusal,
-  ReplicatedControlStore,
+import { type Consensus, TICK_MS } from '../control/consensus.driver.ts'
+import {
+  excluded,
+  type Member,
+  type MembershipChange,
+  type MembershipRefusal,
+  type ReplicatedControlStore,
+  removed,
 } from '../control/index.ts'
 import type { Message } from '../rabia/index.ts'
 import type { Report } from '../report.ts'
 import {
+  type Admission,
   type Channel,
   CONSENSUS_CHANNEL,
   decodeMessage,
@@ -24,6 +26,7 @@ import {
   type FrameCounts,
   frameCounts,
   HEARTBEAT_CHANNEL,
+  type Hello,
   type Peer,
   type RefusalReason,
   type Transport,
@@ -31,7 +34,8 @@ import {
 } from '../wire/index.ts'
 import type { AddRefusal, ClusterAdmin, ClusterStatus, RemoveRefusal } from './admin.ts'
 import { isFinal } from './admission.ts'
-import { missingQuorum, promotion, removalRefusal } from './change.ts'
+import { missingQuorum, ownChange, promotion, removalRefusal } from './change.ts'
+import { Departure } from './departure.driver.ts'
 import { Gate } from './gate.driver.ts'
 import { type Home, type HomeOptions, openHome } from './home.driver.ts'
 import { explainObstacle } from './obstacle.ts'
@@ -53,12 +57,13 @@ export class ClusterMember implements ClusterAdmin {
   readonly #transport: Transport | undefined
   readonly #gate: Gate
   readonly #reachability: Reachability
+  readonly #departure: Departure
   readonly #fail: (fault: unknown) => void
   #epoch = -1
   #tick = 0
   #isChanging = false
   #isClosing = false
-  #leaving: NodeJS.Timeout | undefined
+  #strandedTicks = 0
 
   /** Opens what the data directory holds of the cluster. Nobody is talked to before `start`. Rejects with an AetherError. */
   static async open(options: ClusterMemberOptions): Promise<ClusterMember> {
@@ -72,7 +77,13 @@ export class ClusterMember implements ClusterAdmin {
     this.#fail = failure.resolve
     this.#options = options
     this.#home = home
-    const { cluster, self, address } = options
+    const { cluster, self, address, report } = options
+    this.#departure = new Departure({
+      members: home.consensus.machine.membership,
+      stays: (peers) =>
+        report('warn', 'this node was removed, and stays until these know', { peers }),
+      leave: () => this.#leave(),
+    })
     this.#gate = new Gate({
       cluster,
       self,
@@ -82,7 +93,6 @@ export class ClusterMember implements ClusterAdmin {
       members: home.consensus.machine.membership,
       contacts: new Set(this.#contacts().keys()),
     })
-    const { report } = options
     this.#reachability = new Reachability(report)
     this.roles = new Roles({
       self,
@@ -90,13 +100,13 @@ export class ClusterMember implements ClusterAdmin {
       isAlone: options.connect === undefined,
       read: (key) => home.consensus.machine.state.get(key),
       control: home.consensus.control,
-      hasQuorum: () => this.#hasQuorum,
+      hasQuorum: () => missingQuorum(this.#members, this.#observe()) === undefined,
       send: (to, heartbeat) => this.#sendTo(to, HEARTBEAT_CHANNEL, heartbeat),
     })
     this.#transport = options.connect?.({
       counts: this.dropped,
       hello: () => this.#gate.hello(),
-      admit: (hello) => this.#gate.admit(hello, this.#tick),
+      admit: (hello, sought) => this.#admit(hello, sought),
       onFrame: (from, channel, payload) => this.#receive(from, channel, payload),
       onConnected: (peer) => this.#connected(peer),
       onDisconnected: (peer, reason) => this.#unreachable(peer, reason, false),
@@ -141,6 +151,8 @@ export class ClusterMember implements ClusterAdmin {
       contacts: [...this.#contacts().keys()],
       refusals: this.#reachability.refusals,
       stalled: this.#consensus.stalled,
+      unaware: this.#departure.unaware,
+      latest: this.#gate.latest,
     })
     return obstacle ?? this.roles.partitions.fault
   }
@@ -172,7 +184,7 @@ export class ClusterMember implements ClusterAdmin {
   /** Ends the connections, answers whatever waits and closes the files. No call may follow. */
   async close(): Promise<void> {
     this.#isClosing = true
-    clearTimeout(this.#leaving)
+    this.#departure.cancel()
     await closeInOrder([async () => this.#transport?.close(), () => this.#consensus.close()])
   }
 
@@ -186,10 +198,6 @@ export class ClusterMember implements ClusterAdmin {
 
   #find(id: NodeId) {
     return this.#members.find(id)
-  }
-
-  get #hasQuorum(): boolean {
-    return missingQuorum(this.#members, this.#observe()) === undefined
   }
 
   #observe(): Observations {
@@ -207,6 +215,17 @@ export class ClusterMember implements ClusterAdmin {
   #contacts(): Roster {
     const { founding } = this.#options
     return founding.kind === 'join' ? founding.contacts : new Map()
+  }
+
+  /** Whoever dials a member names the disk that it takes it for. */
+  #admit(hello: Hello, sought: string | undefined): Promise<Admission> {
+    const { cluster, self } = this.#options
+    const isOther = sought !== undefined && sought !== this.#consensus.incarnation
+    const reason = 'other-incarnation'
+    if (isOther && hello.cluster === cluster && isFinal(reason, hello.epoch, this.#gate.ownEpoch)) {
+      this.#fail(excluded(self, reason, hello.node))
+    }
+    return this.#gate.admit(hello, this.#tick)
   }
 
   /** A frame of any kind shows that its sender lives. */
@@ -242,9 +261,9 @@ export class ClusterMember implements ClusterAdmin {
 
   #refused(peer: NodeId, reason: RefusalReason, epoch: number): void {
     this.#reachability.refused(peer, reason, epoch)
-    if (isFinal(reason, epoch, this.#gate.ownEpoch)) {
-      this.#fail(excluded(this.#options.self, peer, reason))
-    }
+    if (isFinal(reason, epoch, this.#gate.ownEpoch))
+      this.#fail(excluded(this.#options.self, reason, peer))
+    this.#departure.refused(peer, epoch)
   }
 
   #stateMayHaveChanged(): void {
@@ -267,10 +286,9 @@ export class ClusterMember implements ClusterAdmin {
     const { identity } = this.#home
     if (this.#gate.ownEpoch > 0) {
       // What it had applied before it was killed may have been lost, the addition of this node with it.
-      clearTimeout(this.#leaving)
-      this.#leaving = undefined
+      this.#departure.cancel()
       identity.join().catch(this.#fail)
-    } else if (epoch > 0 && identity.hasJoined) this.#leave()
+    } else if (epoch > 0 && identity.hasJoined) this.#departure.begin()
   }
 
   /**
@@ -287,17 +305,10 @@ export class ClusterMember implements ClusterAdmin {
     ]
   }
 
-  /** The others may still need an answer about the slot that has ended this membership. */
   #leave(): void {
     const { cluster, self } = this.#options
-    const fault = this.#find(self)
-      ? excluded(self, undefined, 'other-incarnation')
-      : new AetherError(
-          'membership-lost',
-          `${self} was removed from the cluster ${cluster}`,
-          `Its data directory is of no use to the cluster any more. To take the machine in again:\n${readdition(self)}`,
-        )
-    this.#leaving ??= setTimeout(() => this.#fail(fault), LINGER_MS)
+    const isReplaced = this.#find(self) !== undefined
+    this.#fail(isReplaced ? excluded(self, 'other-incarnation') : removed(self, cluster))
   }
 
   #ticked(): void {
@@ -309,28 +320,29 @@ export class ClusterMember implements ClusterAdmin {
 
   /** Has the members changed where the rules say so. */
   #maintain(): void {
-    if (!this.#hasQuorum) return
-    const change = this.#ownChange() ?? this.#promotion()
+    const isShort = missingQuorum(this.#members, this.#observe()) !== undefined
+    this.#watchStranding(isShort && this.#gate.latest !== undefined)
+    if (isShort) return
+    const { self: id, address } = this.#options
+    const own = this.#gate.ownEpoch === 0 ? undefined : this.#find(id)
+    const { incarnation } = this.#consensus
+    const change = ownChange(own, { incarnation, address }) ?? this.#promotion()
     if (change === undefined) return
     this.#isChanging = true
     void this.#change(change).then((refusal) => {
       this.#isChanging = false
       if (change.kind !== 'bind' || refusal?.kind !== 'refused') return
       if (refusal.why === 'other-incarnation') {
-        this.#fail(excluded(this.#options.self, undefined, refusal.why))
+        this.#fail(excluded(this.#options.self, refusal.why))
       }
     })
   }
 
-  /** What the log does not know of this node yet: which disk it is on, or where it is. */
-  #ownChange(): MembershipChange | undefined {
-    const { self: node, address } = this.#options
-    const { incarnation } = this.#consensus
-    const member = this.#find(node)
-    if (member === undefined || this.#gate.ownEpoch === 0) return undefined
-    if (member.incarnation === undefined) return { kind: 'bind', node, incarnation }
-    if (member.address === address) return undefined
-    return { kind: 'move', node, incarnation, address }
+  /** Tells it once, when it has lasted: a node that only has to catch up knows as much as the others before. */
+  #watchStranding(isStranded: boolean): void {
+    this.#strandedTicks = isStranded ? this.#strandedTicks + MAINTENANCE_TICKS : 0
+    if (this.#strandedTicks !== STRANDED_TICKS) return
+    this.#options.report('warn', 'this node is left behind', { reason: this.obstacle() })
   }
 
   #promotion(): MembershipChange | undefined {
@@ -379,18 +391,9 @@ type ChangeOutcome =
 /** Half a second: soon enough for whoever waits to be promoted. */
 const MAINTENANCE_TICKS = 500 / TICK_MS
 
-/** Several times what the others need to ask for the slot that they have missed. */
-const LINGER_MS = 3_000
+/** Five seconds: several times what it takes to reach somebody who is there. */
+const STRANDED_TICKS = 5_000 / TICK_MS
 
 function isReachable({ address }: Member): boolean {
   return address !== ''
-}
-
-function excluded(self: NodeId, peer: NodeId | undefined, reason: RefusalReason): AetherError {
-  const who = peer === undefined ? 'the cluster' : `the cluster, by ${peer},`
-  if (reason === 'removed') {
-    return new AetherError('membership-lost', `${who} has removed ${self}`, readdition(self))
-  }
-  const what = `${who} knows another disk under the name ${self} than the one in this data directory`
-  return new AetherError('membership-lost', what, replacement(self))
 }

@@ -2,12 +2,16 @@ import type { NodeId } from '../../base/ids.ts'
 import type { MembershipSnapshot } from '../control/index.ts'
 import type { RefusalReason } from '../wire/index.ts'
 import { missingQuorum } from './change.ts'
-import type { Observations } from './view.ts'
+import type { Latest, Observations } from './view.ts'
 
 /** What keeps a node from serving control state, in words for its operator; undefined when nothing does. */
 export function explainObstacle(view: ObstacleView): string | undefined {
-  const { self, committed, contacts, refusals, stalled } = view
+  const { self, committed, contacts, refusals, stalled, unaware, latest } = view
   if (stalled !== undefined) return `a newer version of Aether is needed: ${stalled}`
+  if (unaware !== undefined) {
+    const when = unaware.length > 0 ? `when enough of ${listed(unaware)} know it` : 'soon'
+    return `was removed from the cluster, and stops ${when}`
+  }
   if (committed.epoch === 0) return explainJoining(self, contacts, refusals)
   const missing = missingQuorum(committed, view)
   if (missing === undefined) return undefined
@@ -17,7 +21,8 @@ export function explainObstacle(view: ObstacleView): string | undefined {
     return reason === undefined ? [] : [`${node} ${REFUSALS[reason]}`]
   })
   const waits = `waits for ${listed(absent)}: ${reached} of ${voters} voters can be reached, and ${needed} are needed`
-  return [waits, ...said].join('; ')
+  const stranded = latest === undefined ? [] : [explainStranding(view, latest, absent)]
+  return [waits, ...said, ...stranded].join('; ')
 }
 
 export type ObstacleView = Pick<Observations, 'self' | 'connected'> & {
@@ -25,6 +30,20 @@ export type ObstacleView = Pick<Observations, 'self' | 'connected'> & {
   readonly contacts: readonly NodeId[]
   readonly refusals: ReadonlyMap<NodeId, RefusalReason>
   readonly stalled: string | undefined
+  /** Of a node that was removed: who has yet to learn it. */
+  readonly unaware: readonly NodeId[] | undefined
+  readonly latest: Latest | undefined
+}
+
+/** Of a member that was away while the others were replaced: it takes nobody's word but that of those it knows. */
+function explainStranding(
+  { self, committed }: ObstacleView,
+  { node, epoch }: Latest,
+  absent: readonly NodeId[],
+): string {
+  const known = `${node}, which this node does not know, is at epoch ${epoch} of the members, this node at ${committed.epoch}`
+  const way = `run \`aether cluster remove ${self}\` on ${node}; here empty the data directory, set \`join = true\` in [cluster] and start; then run \`aether cluster add ${self}\` on ${node}`
+  return `${known}: if ${listed(absent, 'or')} does not come back with the disk that it had, ${way}`
 }
 
 function explainJoining(

@@ -19,6 +19,9 @@ export type Self = {
   readonly isFounder: boolean
 }
 
+/** A node that is at this epoch of the members. */
+export type Latest = { readonly node: NodeId; readonly epoch: number }
+
 /**
  * The epoch that a node may speak of: 0 when it does not know itself to be a member, because it has yet to join, or has not
  * applied yet that it was added.

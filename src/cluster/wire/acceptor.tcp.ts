@@ -135,10 +135,10 @@ export class Acceptor {
     connection.sendPiece(handshake.greet())
   }
 
-  async #admit({ to, hello }: Introduction): Promise<Admission> {
+  async #admit({ to, sought, hello }: Introduction): Promise<Admission> {
     // It will see by the answer who this is. To take it in would end the connection that it sends to this node on.
     if (to !== this.#options.transport.hello().node) return { admit: false, reason: 'not-a-member' }
-    return this.#options.transport.admit(hello)
+    return this.#options.transport.admit(hello, sought)
   }
 
   #answer({ connection, hello, key, handshake, admission: decision }: Conclusion): void {

@@ -57,6 +57,8 @@ const packr = new Packr({ useRecords: false, copyBuffers: true })
 const NAME_UNITS_MAX = 512
 
 const slot = whole(0)
+/** Slot 0 is the state before the first command: nobody votes on it. */
+const votedSlot = whole(1)
 const epoch = whole(0)
 const name = word<string>(1, NAME_UNITS_MAX)
 const node = word<NodeId>(1, NAME_UNITS_MAX)
@@ -95,7 +97,7 @@ const FIELDS: { readonly [K in Message['kind']]: Field<Parts<K>> } = {
   ballots: record<Parts<'ballots'>>(
     {
       epoch,
-      slot,
+      slot: votedSlot,
       ballots: list(ballot),
       batch: maybe(batch, undefined),
       repeats: flag,

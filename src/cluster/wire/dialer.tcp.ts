@@ -113,7 +113,8 @@ export class Dialer {
           nonce: randomBytes(NONCE_BYTES),
           channelBinding: channelBinding(),
         })
-        const own = { to: this.#peer.id, hello: transport.hello() }
+        const { id, incarnation } = this.#peer
+        const own = { to: id, sought: incarnation, hello: transport.hello() }
         const introduction = handshake.introduce(piece, own)
         this.#isUnanswered = introduction.ok
         if (introduction.ok) return connection.sendPiece(introduction.value)

@@ -3,7 +3,7 @@
  * that was dialed speaks first:
  *
  *   greeting       acceptor → dialer   version, nonce
- *   introduction   dialer → acceptor   version, nonce, whom it wants to reach, hello, proof
+ *   introduction   dialer → acceptor   version, nonce, whom and which disk it wants to reach, hello, proof
  *   answer         acceptor → dialer   verdict, hello, proof
  *
  * Rule 1  A proof is an HMAC under the secret of everything said before it, so it is good for this connection only. Inside
@@ -44,7 +44,12 @@ export type HandshakeFault = 'malformed' | 'unauthenticated'
 export type SessionKeys = { readonly sending: Uint8Array; readonly receiving: Uint8Array }
 
 /** What a dialer says of itself, and whom it takes the other side for: another node may have its address by now. */
-export type Introduction = { readonly to: NodeId; readonly hello: Hello }
+export type Introduction = {
+  readonly to: NodeId
+  /** The incarnation that is committed for it, if one is: a node may have another disk by now. */
+  readonly sought: string | undefined
+  readonly hello: Hello
+}
 
 /** The side that was dialed. Its three steps are called in order, each once. */
 export class AcceptingHandshake {
@@ -88,12 +93,15 @@ export class DialingHandshake {
     this.#options = options
   }
 
-  introduce(greeting: Uint8Array, { to, hello }: Introduction): Result<Uint8Array, HandshakeFault> {
+  introduce(
+    greeting: Uint8Array,
+    { to, sought, hello }: Introduction,
+  ): Result<Uint8Array, HandshakeFault> {
     const isGreeting = greeting.length === GREETING_BYTES && greeting[0] === PROTOCOL_VERSION
     if (!isGreeting) return err('malformed')
     const { secret, nonce } = this.#options
     const spoken = begin(this.#options, greeting)
-    const addressee = encodeBinary((writer) => writer.sizedText(to))
+    const addressee = encodeBinary((writer) => writer.sizedText(to).sizedText(sought ?? ''))
     const body = concat([greetingOf(nonce), addressee, encodeHello(hello)])
     const introduction = prove(secret, DIALER_PROOF, spoken, body)
     this.#spoken = sha256(concat([spoken, introduction]))
@@ -193,8 +201,9 @@ function decodeIntroduction(bytes: Uint8Array): Result<Introduction, 'malformed'
   try {
     const reader = new BinaryReader(bytes)
     const to = reader.sizedText() as NodeId
+    const sought = reader.sizedText() || undefined
     const hello = decodeHello(reader.rest())
-    return hello.ok ? ok({ to, hello: hello.value }) : hello
+    return hello.ok ? ok({ to, sought, hello: hello.value }) : hello
   } catch {
     return err('malformed')
   }

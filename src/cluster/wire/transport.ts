@@ -41,9 +41,10 @@ export type TransportOptions = {
   /**
    * Whether to exchange frames with the node that has proved to be of the cluster's secret and says `hello`. Asked for
    * dialed and accepted connections alike; no frame goes either way before the answer. `setPeers` has the last word. A
-   * rejection ends the connection.
+   * rejection ends the connection. A node that dials says which incarnation of this one it knows as a member, if any:
+   * `sought`.
    */
-  admit(hello: Hello): Admission | Promise<Admission>
+  admit(hello: Hello, sought?: string): Admission | Promise<Admission>
   /** `payload` is the receiver's; it is a view that keeps alive the memory around it. */
   onFrame(from: NodeId, channel: Channel, payload: Uint8Array): void
   /** `send` reaches `peer` from now on. */

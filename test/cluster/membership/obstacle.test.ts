@@ -16,6 +16,8 @@ function view(more: Partial<ObstacleView>): ObstacleView {
     contacts: [],
     refusals: new Map(),
     stalled: undefined,
+    unaware: undefined,
+    latest: undefined,
     ...more,
   }
 }

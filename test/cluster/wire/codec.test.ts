@@ -44,7 +44,7 @@ const ballot: fc.Arbitrary<Ballot> = fc.oneof(
 
 /** One of each kind; a kind that is missing does not compile. */
 const MESSAGES: { [K in Message['kind']]: fc.Arbitrary<Extract<Message, { kind: K }>> } = {
-  ballots: fc.record({ epoch: number, slot: number, repeats: fc.boolean() }).chain((place) =>
+  ballots: fc.record({ epoch: number, slot: positive, repeats: fc.boolean() }).chain((place) =>
     fc.tuple(fc.array(ballot), fc.option(batch, { nil: undefined })).map(([others, batch]) => ({
       kind: 'ballots' as const,
       ...place,
@@ -198,6 +198,7 @@ test.each([
   ['a vote for a batch without a name', ['ballots', [1, 1, [['vote', 1, 1, null]], null, false]]],
   ['a vote against a batch', ['ballots', [1, 1, [['vote', 1, 0, 'a/0f/1']], null, false]]],
   ['a value of 2', ['ballots', [1, 1, [['vote', 1, 2, 'a/0f/1']], null, false]]],
+  ['ballots on the state before the first slot', ['ballots', [1, 0, [], null, false]]],
   ['a number for a flag', ['ballots', [1, 1, [], null, 1]]],
   ['decisions beyond the end', ['decided', [5, [null, null], 6]]],
   ['a witness of nothing in a slot', ['witness', ['0f', 3, null]]],

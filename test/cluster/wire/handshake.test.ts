@@ -7,6 +7,7 @@ import {
   DialingHandshake,
   HANDSHAKE_BYTES_MAX,
   type HandshakeOptions,
+  type Introduction,
 } from '../../../src/cluster/wire/handshake.ts'
 import { type Hello, REFUSAL_REASONS } from '../../../src/cluster/wire/index.ts'
 import { SECRET } from './fixture.ts'
@@ -27,7 +28,7 @@ const N2: Hello = {
   node: 'n2' as NodeId,
   address: '[::1]:8090',
 }
-const TO_N2 = { to: N2.node, hello: N1 }
+const TO_N2 = { to: N2.node, sought: 'aa'.repeat(16), hello: N1 }
 
 const BOUND = { channelBinding: new Uint8Array(0) }
 const DIALER: HandshakeOptions = { secret: SECRET, nonce: new Uint8Array(32).fill(1), ...BOUND }
@@ -42,6 +43,12 @@ test('both learn who the other is, and agree on keys that differ by direction', 
   expect(concluded.value.keys.sending).toEqual(keys?.receiving)
   expect(concluded.value.keys.receiving).toEqual(keys?.sending)
   expect(keys?.sending).not.toEqual(keys?.receiving)
+})
+
+test('a dialer may know no incarnation of the node that it wants to reach', () => {
+  const introduction = { sought: undefined }
+  const value = { ...TO_N2, ...introduction }
+  expect(converse({ introduction }).met).toEqual({ ok: true, value })
 })
 
 test.each(REFUSAL_REASONS)('the dialer learns that it is refused: %s', (reason) => {
@@ -114,7 +121,7 @@ test.each<[string, Partial<Hello>]>([
 ])('a node cannot say %s', (_, part) => {
   const dialer = new DialingHandshake(DIALER)
   const greeting = new AcceptingHandshake(ACCEPTOR).greet()
-  expect(() => dialer.introduce(greeting, { to: N2.node, hello: { ...N1, ...part } })).toThrow(
+  expect(() => dialer.introduce(greeting, { ...TO_N2, hello: { ...N1, ...part } })).toThrow(
     'a peer accepts',
   )
 })
@@ -129,8 +136,12 @@ test('the longest hello fits into a handshake', () => {
     epoch: 2 ** 48 - 1,
     isJoining: true,
   }
-  const { met, introduction, concluded, answer } = converse({ hello: longest, to: longest.node })
-  expect(met).toEqual({ ok: true, value: { to: longest.node, hello: longest } })
+  const { node: to, incarnation: sought } = longest
+  const { met, introduction, concluded, answer } = converse({
+    hello: longest,
+    introduction: { to, sought },
+  })
+  expect(met).toEqual({ ok: true, value: { to, sought, hello: longest } })
   expect(concluded?.ok).toBe(true)
   expect(introduction.length).toBeLessThanOrEqual(HANDSHAKE_BYTES_MAX)
   expect(answer?.length).toBeLessThanOrEqual(HANDSHAKE_BYTES_MAX)
@@ -142,7 +153,7 @@ type Conversation = {
   readonly dialer?: HandshakeOptions
   readonly acceptor?: HandshakeOptions
   readonly hello?: Hello
-  readonly to?: NodeId
+  readonly introduction?: Partial<Introduction>
   readonly admission?: Parameters<AcceptingHandshake['answer']>[1]
   readonly alter?: { readonly word: string; readonly bit: number }
   /** The acceptor answers whatever it has heard. */
@@ -160,7 +171,7 @@ function converse(options: Conversation = {}) {
     return carried
   }
   const greeting = carry('greeting', accepting.greet())
-  const introduced = dialing.introduce(greeting, { to: options.to ?? N2.node, hello })
+  const introduced = dialing.introduce(greeting, { ...TO_N2, ...options.introduction, hello })
   const introduction = carry('introduction', introduced.ok ? introduced.value : new Uint8Array(0))
   if (!introduced.ok) return { greeting, introduction }
   const met = accepting.meet(introduction)
