@@ -313,8 +313,8 @@ export class ClusterMember implements ClusterAdmin {
 
   #ticked(): void {
     this.#tick++
-    const isMember = this.#transport !== undefined && this.#gate.ownEpoch > 0
-    if (isMember) this.roles.tick(votersOf(this.#members))
+    const isBound = this.#gate.ownEpoch > 0 && this.#find(this.#options.self)?.incarnation
+    if (isBound) this.roles.tick(votersOf(this.#members))
     if (this.#tick % MAINTENANCE_TICKS === 1 && !this.#isChanging) this.#maintain()
   }
 

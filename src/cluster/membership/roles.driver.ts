@@ -19,9 +19,10 @@ export class Roles {
     this.partitions = new PartitionDirectory({ ...options, relieved })
   }
 
-  /** Time has passed; `voters` are of the cluster that this node belongs to, ascending. A node that is alone needs none of it. */
+  /** Time has passed; `voters` are of the cluster that this node's disk belongs to, ascending. */
   tick(voters: readonly NodeId[]): void {
-    const { self, hasQuorum } = this.#options
+    const { self, hasQuorum, isAlone } = this.#options
+    if (isAlone) return
     this.#hasTicked = true
     this.liveness.tick()
     const standings = this.liveness.standings()
