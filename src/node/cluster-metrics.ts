@@ -52,10 +52,7 @@ export function consensusMeter(registry: Registry): ConsensusMeter {
 }
 
 /** Shows how far the nodes are and how well they are connected, under `aether_consensus_` and `aether_cluster_`. */
-export function showCluster(
-  registry: Registry,
-  cluster: { readonly status: () => ClusterStatus; readonly dropped: FrameCounts },
-): void {
+export function showCluster(registry: Registry, cluster: ShownCluster): void {
   const registers = [registry]
   new Gauge({
     name: 'aether_consensus_applied_slot',
@@ -66,6 +63,7 @@ export function showCluster(
     },
   })
   showPeers(registry, cluster.status)
+  showPartitions(registry, cluster)
   new Counter({
     name: 'aether_cluster_frames_dropped_total',
     help: 'Frames between nodes that were not delivered, by the reason.',
@@ -74,6 +72,54 @@ export function showCluster(
     collect() {
       this.reset()
       for (const reason of DROP_REASONS) this.inc({ reason }, cluster.dropped[reason])
+    },
+  })
+}
+
+export type ShownCluster = {
+  readonly status: () => ClusterStatus
+  readonly dropped: FrameCounts
+  readonly partitions: { readonly led: number; readonly failovers: number }
+}
+
+/** Shows who is up and how the partitions fare, under `aether_cluster_` and `aether_partitions_`. */
+function showPartitions(registry: Registry, { status, partitions }: ShownCluster): void {
+  const registers = [registry]
+  new Gauge({
+    name: 'aether_cluster_member_up',
+    help: '0 when a majority of the voters has no contact with the member, as this node sees it.',
+    labelNames: ['member'],
+    registers,
+    collect() {
+      this.reset()
+      for (const { id, state } of status().members) {
+        this.set({ member: id }, state === 'down' ? 0 : 1)
+      }
+    },
+  })
+  new Gauge({
+    name: 'aether_partitions_led',
+    help: 'Partitions that this node leads.',
+    registers,
+    collect() {
+      this.set(partitions.led)
+    },
+  })
+  new Gauge({
+    name: 'aether_partitions_underreplicated',
+    help: 'Partitions of the cluster with a replica on a member that is down.',
+    registers,
+    collect() {
+      this.set(status().partitions?.underReplicated ?? 0)
+    },
+  })
+  new Counter({
+    name: 'aether_failovers_total',
+    help: 'Members that were down and whose partitions this node has given to others; the sum over all nodes counts each once.',
+    registers,
+    collect() {
+      this.reset()
+      this.inc(partitions.failovers)
     },
   })
 }

@@ -10,6 +10,7 @@ import { openReplicatedMap, type ReplicatedMap } from '../cluster/dht/map.driver
 import type { Founding } from '../cluster/membership/home.driver.ts'
 import type { ClusterAdmin } from '../cluster/membership/index.ts'
 import { ClusterMember, type TransportCallbacks } from '../cluster/membership/member.driver.ts'
+import type { PartitionDirectory } from '../cluster/partition/directory.driver.ts'
 import { type FrameCounts, parseAddress, type Transport } from '../cluster/wire/index.ts'
 import { TcpTransport } from '../cluster/wire/transport.tcp.ts'
 import { localDisk } from '../storage/disk.ts'
@@ -25,6 +26,8 @@ export type Cluster = {
   /** Answers once this node has started and reaches enough others. */
   readonly control: ControlStore
   readonly members: ClusterAdmin
+  /** Which nodes hold and lead the partitions. */
+  readonly partitions: PartitionDirectory
   /** Frames between nodes that were dropped so far. */
   readonly dropped: FrameCounts
   /** Resolves with the reason when this node must not go on: its disk has failed, or it is no member any more. */
@@ -90,12 +93,19 @@ async function openOn(
       blobs,
       control: member.control,
       members: member,
+      partitions: member.roles.partitions,
       dropped: member.dropped,
       failed: Promise.race([storage.failed, map.failed, member.failed, damage.promise]),
       obstacle: () => member.obstacle(),
       start: () => start(member, config),
       close: () =>
-        closeInOrder([() => member.close(), () => map.close(), () => storage.close(), () => swept]),
+        closeInOrder([
+          () => member.roles.handOver(),
+          () => member.close(),
+          () => map.close(),
+          () => storage.close(),
+          () => swept,
+        ]),
     }
   } catch (cause) {
     await member.close()

@@ -63,6 +63,7 @@ export async function openNode(options: NodeOptions): Promise<AetherNode> {
     showCluster(metrics.registry, {
       status: () => cluster.members.status(),
       dropped: cluster.dropped,
+      partitions: cluster.partitions,
     })
     return await openOn(cluster, metrics, options)
   } catch (cause) {

@@ -9,11 +9,41 @@ const STATUS = {
   slot: 1_234,
   hasQuorum: true,
   members: [
-    { id: 'n1', address: '10.0.0.1:8090', role: 'voter', isConnected: true, behindSlots: 0 },
-    { id: 'n2', address: '10.0.0.2:8090', role: 'voter', isConnected: true, behindSlots: 12 },
-    { id: 'node-3', address: '', role: 'learner', isConnected: false, behindSlots: undefined },
+    {
+      id: 'n1',
+      address: '10.0.0.1:8090',
+      role: 'voter',
+      state: 'up',
+      isConnected: true,
+      behindSlots: 0,
+    },
+    {
+      id: 'n2',
+      address: '10.0.0.2:8090',
+      role: 'voter',
+      state: 'suspected',
+      isConnected: true,
+      behindSlots: 12,
+    },
+    {
+      id: 'node-3',
+      address: '',
+      role: 'learner',
+      state: 'down',
+      isConnected: false,
+      behindSlots: undefined,
+    },
   ],
   waiting: [] as { id: string; address: string }[],
+  partitions: {
+    tableVersion: 7,
+    total: 1_024,
+    underReplicated: 0,
+    led: [
+      { node: 'n1', partitions: 500 },
+      { node: 'n2', partitions: 524 },
+    ],
+  },
 }
 
 test('status shows the members in a table', async () => {
@@ -24,11 +54,12 @@ test('status shows the members in a table', async () => {
     stderr: '',
     stdout: `cluster builds as n1 sees it: epoch 4, slot 1234
 quorum: 2 of 2 voters
+partitions: 1024, none under-replicated, table version 7
 
-node    role     address        connected  behind
-n1      voter    10.0.0.1:8090  yes        0
-n2      voter    10.0.0.2:8090  yes        12
-node-3  learner  -              no         ?
+node    role     state      address        connected  behind  leads
+n1      voter    up         10.0.0.1:8090  yes        0       500
+n2      voter    suspected  10.0.0.2:8090  yes        12      524
+node-3  learner  down       -              no         ?       0
 `,
   })
   expect(server.requests.map(({ line }) => line)).toEqual(['GET /api/v1/cluster'])
@@ -51,6 +82,18 @@ test('status says what to do about nodes that wait and voters that are missing',
 test('status of a node that does not know the members yet says so', async () => {
   const { run } = await answering(200, { ...STATUS, epoch: 0, members: [], hasQuorum: false })
   expect((await run(['status'])).stdout).toContain('\nn1 does not know the members yet\n')
+})
+
+test('status tells whose absence leaves partitions with fewer replicas', async () => {
+  const partitions = { ...STATUS.partitions, underReplicated: 341 }
+  const { run } = await answering(200, { ...STATUS, partitions })
+  expect((await run(['status'])).stdout).toContain(
+    'partitions: 341 of 1024 UNDER-REPLICATED while node-3 is down, table version 7\n',
+  )
+  const young = await answering(200, { ...STATUS, partitions: undefined })
+  expect((await young.run(['status'])).stdout).toContain(
+    'partitions: not given to the members yet\n',
+  )
 })
 
 test('add and remove ask for the change with the token, and show what came of it', async () => {

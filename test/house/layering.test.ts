@@ -24,6 +24,7 @@ const PACKAGES: Readonly<Record<string, { in: readonly string[]; doesIo?: true }
   '@hono/node-server': { in: ['node'], doesIo: true },
   commander: { in: ['cli'], doesIo: true },
   got: { in: ['cli'], doesIo: true },
+  hashring: { in: ['cluster'] },
   hono: { in: ['node'], doesIo: true },
   level: { in: ['storage'], doesIo: true },
   msgpackr: { in: ['storage', 'cluster', 'maven', 'cache'] },

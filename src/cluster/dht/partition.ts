@@ -2,8 +2,7 @@ import { encodeBinary } from '../../base/binary.ts'
 import { sha256 } from '../../base/hash.ts'
 import type { PartitionId } from '../../base/ids.ts'
 
-/** Fixed for the life of a cluster: every key's place depends on it. */
-export const PARTITION_COUNT = 1_024
+export { PARTITION_COUNT } from '../partition/index.ts'
 
 /**
  * The partition that holds all entries of `partitionKey`: the first 10 bits of the SHA-256 of the

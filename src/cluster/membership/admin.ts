@@ -1,6 +1,7 @@
 import type { NodeId } from '../../base/ids.ts'
 import type { OutcomeUnknown, Unavailable } from '../../base/port.ts'
 import type { Result } from '../../base/result.ts'
+import type { MemberState } from './detector.ts'
 
 /** What an administrator sees of the cluster and does to it, as one of its nodes serves it. */
 export interface ClusterAdmin {
@@ -32,6 +33,8 @@ export type ClusterStatus = {
   readonly members: readonly MemberStatus[]
   /** Nodes that asked to join and are not members: `add` takes one of these. */
   readonly waiting: readonly WaitingNode[]
+  /** Undefined until the cluster has given its partitions to its members. */
+  readonly partitions: PartitionStatus | undefined
 }
 
 export type MemberStatus = {
@@ -39,10 +42,22 @@ export type MemberStatus = {
   /** `host:port` of its cluster listener; empty for the only member of a cluster that has none. */
   readonly address: string
   readonly role: 'voter' | 'learner'
+  /** As the node that answers sees it. */
+  readonly state: MemberState
   /** True for the node that answers. */
   readonly isConnected: boolean
   /** How far what it has applied is behind the most that this node has heard of; undefined when unknown. */
   readonly behindSlots: number | undefined
+}
+
+export type PartitionStatus = {
+  /** Grows with every change of who holds or leads a partition. */
+  readonly tableVersion: number
+  readonly total: number
+  /** Partitions with a replica on a member that is down. */
+  readonly underReplicated: number
+  /** How many each node leads that leads any, ascending by id. */
+  readonly led: readonly { readonly node: NodeId; readonly partitions: number }[]
 }
 
 /** A node that proved to know the secret and is not a member. */

@@ -3,7 +3,12 @@
  * and the log takes at most one of those that name the same.
  */
 import type { NodeId } from '../../base/ids.ts'
-import { type MembershipSnapshot, VOTERS_MAX } from '../control/index.ts'
+import {
+  type Member,
+  type MembershipChange,
+  type MembershipSnapshot,
+  VOTERS_MAX,
+} from '../control/index.ts'
 import { quorum } from '../rabia/index.ts'
 import type { RemoveRefusal } from './admin.ts'
 import { type Observations, reachable, votersOf } from './view.ts'
@@ -29,6 +34,18 @@ export function promotion(
     return applied !== undefined && applied >= near
   })
   return ready?.id
+}
+
+/** What the log does not know of a member yet that the member itself does: which disk it is on, or where it is. */
+export function ownChange(
+  member: Member | undefined,
+  own: Pick<Member, 'address'> & { readonly incarnation: string },
+): MembershipChange | undefined {
+  if (member === undefined) return undefined
+  const { id: node } = member
+  const { incarnation, address } = own
+  if (member.incarnation === undefined) return { kind: 'bind', node, incarnation }
+  return member.address === address ? undefined : { kind: 'move', node, incarnation, address }
 }
 
 /** Why `id` may not be removed now. */

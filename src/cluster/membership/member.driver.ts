@@ -16,13 +16,16 @@ import {
   removed,
 } from '../control/index.ts'
 import type { Message } from '../rabia/index.ts'
+import type { Report } from '../report.ts'
 import {
   type Admission,
+  type Channel,
   CONSENSUS_CHANNEL,
   decodeMessage,
   encodeMessage,
   type FrameCounts,
   frameCounts,
+  HEARTBEAT_CHANNEL,
   type Hello,
   type Peer,
   type RefusalReason,
@@ -31,28 +34,30 @@ import {
 } from '../wire/index.ts'
 import type { AddRefusal, ClusterAdmin, ClusterStatus, RemoveRefusal } from './admin.ts'
 import { isFinal } from './admission.ts'
-import { missingQuorum, promotion, removalRefusal } from './change.ts'
+import { missingQuorum, ownChange, promotion, removalRefusal } from './change.ts'
 import { Departure } from './departure.driver.ts'
 import { Gate } from './gate.driver.ts'
 import { type Home, type HomeOptions, openHome } from './home.driver.ts'
 import { explainObstacle } from './obstacle.ts'
+import { Reachability } from './reachability.ts'
+import { Roles } from './roles.driver.ts'
 import type { Roster } from './roster.ts'
-import type { Observations } from './view.ts'
+import { clusterStatus } from './status.ts'
+import { type Observations, votersOf } from './view.ts'
 
 export class ClusterMember implements ClusterAdmin {
   /** Resolves with the reason when this node must stop: its disk has failed, or it is no member any more. */
   readonly failed: Promise<unknown>
   /** What the connections have dropped. */
   readonly dropped: FrameCounts = frameCounts()
+  /** Who lives, and who leads which partition. */
+  readonly roles: Roles
   readonly #options: ClusterMemberOptions
   readonly #home: Home
   readonly #transport: Transport | undefined
   readonly #gate: Gate
+  readonly #reachability: Reachability
   readonly #departure: Departure
-  /** Peers that do not admit this node, as they last said. */
-  readonly #refusals = new Map<NodeId, RefusalReason>()
-  /** Why the others could not be reached, as it was last told. */
-  readonly #failures = new Map<NodeId, string>()
   readonly #fail: (fault: unknown) => void
   #epoch = -1
   #tick = 0
@@ -88,14 +93,24 @@ export class ClusterMember implements ClusterAdmin {
       members: home.consensus.machine.membership,
       contacts: new Set(this.#contacts().keys()),
     })
+    this.#reachability = new Reachability(report)
+    this.roles = new Roles({
+      self,
+      report,
+      isAlone: options.connect === undefined,
+      read: (key) => home.consensus.machine.state.get(key),
+      control: home.consensus.control,
+      hasQuorum: () => missingQuorum(this.#members, this.#observe()) === undefined,
+      send: (to, heartbeat) => this.#sendTo(to, HEARTBEAT_CHANNEL, heartbeat),
+    })
     this.#transport = options.connect?.({
       counts: this.dropped,
       hello: () => this.#gate.hello(),
       admit: (hello, sought) => this.#admit(hello, sought),
-      onFrame: (from, _channel, payload) => this.#receive(from, payload),
+      onFrame: (from, channel, payload) => this.#receive(from, channel, payload),
       onConnected: (peer) => this.#connected(peer),
-      onDisconnected: (peer, reason) => this.#unreachable(peer, reason),
-      onUnreachable: (peer, reason) => this.#unreachable(peer, reason),
+      onDisconnected: (peer, reason) => this.#unreachable(peer, reason, false),
+      onUnreachable: (peer, reason, isRefused) => this.#unreachable(peer, reason, isRefused),
       onRefused: (peer, reason, epoch) => this.#refused(peer, reason, epoch),
     })
   }
@@ -107,10 +122,10 @@ export class ClusterMember implements ClusterAdmin {
   /** Begins to listen and to take part. Rejects with the system's error when the address cannot be listened on. */
   async start(): Promise<void> {
     await this.#transport?.listen()
-    this.#membersMayHaveChanged()
+    this.#stateMayHaveChanged()
     this.#consensus.start({
       send: (to, message) => this.#send(to, message),
-      applied: () => this.#membersMayHaveChanged(),
+      applied: () => this.#stateMayHaveChanged(),
       violated: (peer, reason) =>
         this.#options.report('warn', 'a node has broken the protocol', { peer, reason }),
       ticked: () => this.#ticked(),
@@ -118,43 +133,28 @@ export class ClusterMember implements ClusterAdmin {
   }
 
   status(): ClusterStatus {
-    const { cluster, self } = this.#options
-    const { epoch, members } = this.#members
-    const observed = this.#observe()
-    const slots = [...observed.applied.values()]
-    const latest = slots.reduce((a, b) => Math.max(a, b), 0)
-    return {
-      cluster,
-      self,
-      epoch,
-      slot: observed.applied.get(self) ?? 0,
-      hasQuorum: missingQuorum(this.#members, observed) === undefined,
-      members: members.map(({ id, address, role }) => {
-        const applied = observed.applied.get(id)
-        const behindSlots = applied === undefined ? undefined : latest - applied
-        return {
-          id,
-          address,
-          role,
-          isConnected: id === self || observed.connected.has(id),
-          behindSlots,
-        }
-      }),
-      waiting: this.#gate.applicants(this.#tick).map(({ id, address }) => ({ id, address })),
-    }
+    return clusterStatus({
+      cluster: this.#options.cluster,
+      committed: this.#members,
+      observed: this.#observe(),
+      applicants: this.#gate.applicants(this.#tick),
+      health: this.roles.liveness.health(),
+      table: this.roles.partitions.table,
+    })
   }
 
   /** What keeps this node from serving control state, for an operator; undefined when nothing does. */
   obstacle(): string | undefined {
-    return explainObstacle({
+    const obstacle = explainObstacle({
       ...this.#observe(),
       committed: this.#members,
       contacts: [...this.#contacts().keys()],
-      refusals: this.#refusals,
+      refusals: this.#reachability.refusals,
       stalled: this.#consensus.stalled,
       unaware: this.#departure.unaware,
       latest: this.#gate.latest,
     })
+    return obstacle ?? this.roles.partitions.fault
   }
 
   async add(id: NodeId): Promise<Result<ClusterStatus, AddRefusal>> {
@@ -228,40 +228,47 @@ export class ClusterMember implements ClusterAdmin {
     return this.#gate.admit(hello, this.#tick)
   }
 
-  #receive(from: NodeId, payload: Uint8Array): void {
+  /** A frame of any kind shows that its sender lives. */
+  #receive(from: NodeId, channel: Channel, payload: Uint8Array): void {
+    this.roles.liveness.take({ kind: 'heard', from })
+    if (channel === HEARTBEAT_CHANNEL) {
+      if (!this.roles.liveness.receive(from, payload)) this.dropped.malformed++
+      return
+    }
     const message = decodeMessage(payload)
     if (message.ok) this.#consensus.receive(from, message.value)
     else this.dropped.malformed++
   }
 
   #send(to: readonly NodeId[], message: Message): void {
-    if (this.#transport === undefined) return
-    const payload = encodeMessage(message)
-    for (const peer of to) this.#transport.send(peer, CONSENSUS_CHANNEL, payload)
+    if (this.#transport !== undefined) this.#sendTo(to, CONSENSUS_CHANNEL, encodeMessage(message))
+  }
+
+  #sendTo(to: readonly NodeId[], channel: Channel, payload: Uint8Array): void {
+    for (const peer of to) this.#transport?.send(peer, channel, payload)
   }
 
   #connected(peer: NodeId): void {
-    this.#refusals.delete(peer)
-    this.#failures.delete(peer)
-    this.#options.report('info', 'a node can be reached', { peer })
+    this.#reachability.reached(peer)
     this.#consensus.connected(peer)
+    this.roles.liveness.take({ kind: 'connected', peer })
   }
 
-  /** Of the attempts that fail alike the first is told; none that end with a refusal, or because this node is closed. */
-  #unreachable(peer: NodeId, reason: string): void {
-    if (this.#isClosing || this.#refusals.has(peer) || this.#failures.get(peer) === reason) return
-    this.#failures.set(peer, reason)
-    this.#options.report('warn', 'a node cannot be reached', { peer, reason })
+  #unreachable(peer: NodeId, reason: string, isRefused: boolean): void {
+    if (isRefused) this.roles.liveness.take({ kind: 'refused', peer })
+    if (!this.#isClosing) this.#reachability.failed(peer, reason)
   }
 
   #refused(peer: NodeId, reason: RefusalReason, epoch: number): void {
-    const { self, report } = this.#options
-    if (this.#refusals.get(peer) !== reason) {
-      report('warn', 'a node does not admit this one', { peer, reason, epoch })
-    }
-    this.#refusals.set(peer, reason)
-    if (isFinal(reason, epoch, this.#gate.ownEpoch)) this.#fail(excluded(self, reason, peer))
+    this.#reachability.refused(peer, reason, epoch)
+    if (isFinal(reason, epoch, this.#gate.ownEpoch))
+      this.#fail(excluded(this.#options.self, reason, peer))
     this.#departure.refused(peer, epoch)
+  }
+
+  #stateMayHaveChanged(): void {
+    this.#membersMayHaveChanged()
+    this.roles.partitions.refresh()
   }
 
   /** Connects to whoever is a member now, and notices when this node no longer is. */
@@ -271,6 +278,8 @@ export class ClusterMember implements ClusterAdmin {
     this.#epoch = epoch
     const { report } = this.#options
     this.#transport?.setPeers(this.#peers())
+    const voters = votersOf(this.#members)
+    this.roles.liveness.take({ kind: 'members', members: members.map(({ id }) => id), voters })
     const names = members.map(({ id, role }) => (role === 'voter' ? id : `${id} (${role})`))
     const isAlone = this.#transport === undefined || epoch === 0
     if (!isAlone) report('info', 'the members of the cluster', { epoch, members: names })
@@ -304,11 +313,20 @@ export class ClusterMember implements ClusterAdmin {
 
   #ticked(): void {
     this.#tick++
-    if (this.#tick % MAINTENANCE_TICKS !== 1 || this.#isChanging) return
+    const isBound = this.#gate.ownEpoch > 0 && this.#find(this.#options.self)?.incarnation
+    if (isBound) this.roles.tick(votersOf(this.#members))
+    if (this.#tick % MAINTENANCE_TICKS === 1 && !this.#isChanging) this.#maintain()
+  }
+
+  /** Has the members changed where the rules say so. */
+  #maintain(): void {
     const isShort = missingQuorum(this.#members, this.#observe()) !== undefined
     this.#watchStranding(isShort && this.#gate.latest !== undefined)
     if (isShort) return
-    const change = this.#ownChange() ?? this.#promotion()
+    const { self: id, address } = this.#options
+    const own = this.#gate.ownEpoch === 0 ? undefined : this.#find(id)
+    const { incarnation } = this.#consensus
+    const change = ownChange(own, { incarnation, address }) ?? this.#promotion()
     if (change === undefined) return
     this.#isChanging = true
     void this.#change(change).then((refusal) => {
@@ -327,18 +345,9 @@ export class ClusterMember implements ClusterAdmin {
     this.#options.report('warn', 'this node is left behind', { reason: this.obstacle() })
   }
 
-  /** What the log does not know of this node yet: which disk it is on, or where it is. */
-  #ownChange(): MembershipChange | undefined {
-    const { self: node, address } = this.#options
-    const { incarnation } = this.#consensus
-    const member = this.#find(node)
-    if (member === undefined || this.#gate.ownEpoch === 0) return undefined
-    if (member.incarnation === undefined) return { kind: 'bind', node, incarnation }
-    if (member.address === address) return undefined
-    return { kind: 'move', node, incarnation, address }
-  }
-
   #promotion(): MembershipChange | undefined {
+    // The voters at the beginning are given the partitions: who comes later holds none of the data.
+    if (this.roles.partitions.table === undefined) return undefined
     const node = promotion(this.#members, this.#observe())
     return node === undefined ? undefined : { kind: 'promote', epoch: this.#members.epoch, node }
   }
@@ -372,13 +381,6 @@ export type TransportCallbacks = Pick<
   'counts' | 'hello' | 'admit' | 'onFrame' | 'onConnected' | 'onDisconnected' | 'onRefused'
 > &
   Required<Pick<TransportOptions, 'onUnreachable'>>
-
-/** Tells the operator. */
-export type Report = (
-  level: 'info' | 'warn',
-  message: string,
-  detail: Readonly<Record<string, unknown>>,
-) => void
 
 type ChangeOutcome =
   | Unavailable

@@ -17,6 +17,7 @@ export class Connection {
   #silentTicks = 0
   #isCorked = false
   #hasEnded = false
+  #isRefused = false
 
   constructor(socket: Socket, events: ConnectionEvents) {
     this.#socket = socket
@@ -25,13 +26,21 @@ export class Connection {
     socket.on('data', (chunk: Buffer) => this.#receive(chunk))
     socket.on('drain', () => events.onDrain?.())
     // An error of several addresses has no message of its own.
-    socket.on('error', (error: NodeJS.ErrnoException) => this.end(error.message || `${error.code}`))
+    socket.on('error', ({ message, code }: NodeJS.ErrnoException) => {
+      this.#isRefused = code === 'ECONNREFUSED'
+      this.end(message || `${code}`)
+    })
     socket.on('end', () => this.end('closed by the other side'))
     socket.on('close', () => this.end('closed'))
   }
 
   get hasEnded(): boolean {
     return this.#hasEnded
+  }
+
+  /** It has ended because nobody listens at the other side. */
+  get isRefused(): boolean {
+    return this.#isRefused
   }
 
   /** The other side has not even answered at the level of TCP. */

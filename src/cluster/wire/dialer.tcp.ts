@@ -80,7 +80,7 @@ export class Dialer {
     const { dial, limits, transport } = this.#options
     const address = parseAddress(this.#peer.address)
     if (address === undefined) {
-      this.#failed(`${this.#peer.address} is no host:port`)
+      this.#failed(`${this.#peer.address} is no host:port`, false)
       return
     }
     const socket = dial(address)
@@ -92,7 +92,7 @@ export class Dialer {
       },
       onDropped: (reason) => transport.counts[reason]++,
       onDrain: () => this.#drained(),
-      onEnd: (reason) => this.#ended(reason),
+      onEnd: (reason) => this.#ended(reason, connection.isRefused),
     })
     const step = this.#handshake(connection, socket.channelBinding)
     this.#connection = connection
@@ -163,7 +163,7 @@ export class Dialer {
     return this.#options.transport.admit(hello)
   }
 
-  #ended(reason: string): void {
+  #ended(reason: string, isRefused: boolean): void {
     const wasConnected = this.isConnected
     const hint = this.#isUnanswered ? '; do both nodes have the same secret?' : ''
     this.#isUnanswered = false
@@ -175,14 +175,14 @@ export class Dialer {
       this.#retryLater()
       this.#options.transport.onDisconnected(this.#peer.id, reason)
     } else {
-      this.#failed(reason + hint)
+      this.#failed(reason + hint, isRefused)
     }
   }
 
-  #failed(reason: string): void {
+  #failed(reason: string, isRefused: boolean): void {
     if (this.#isStopped) return
     this.#retryLater()
-    this.#options.transport.onUnreachable?.(this.#peer.id, reason)
+    this.#options.transport.onUnreachable?.(this.#peer.id, reason, isRefused)
   }
 
   #retryLater(): void {

@@ -1,6 +1,6 @@
-import { type Channel, CONSENSUS_CHANNEL } from './transport.ts'
+import { type Channel, CONSENSUS_CHANNEL, HEARTBEAT_CHANNEL } from './transport.ts'
 
-/** What waits for a connection, bounded. Consensus goes first; bulk never takes its room. */
+/** What waits for a connection, bounded. Consensus and heartbeats go first; bulk never takes their room. */
 export class Outbox {
   readonly #consensus: Lane
   readonly #bulk: Lane
@@ -14,7 +14,7 @@ export class Outbox {
 
   /** Takes the payload, unless there is no room for its kind. */
   add(channel: Channel, payload: Uint8Array): boolean {
-    const isBulk = channel !== CONSENSUS_CHANNEL
+    const isBulk = channel !== CONSENSUS_CHANNEL && channel !== HEARTBEAT_CHANNEL
     const isTaken = (isBulk ? this.#bulk : this.#consensus).add({ channel, payload })
     if (isBulk && !isTaken) this.#isBulkAwaited = true
     return isTaken

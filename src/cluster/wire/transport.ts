@@ -51,8 +51,11 @@ export type TransportOptions = {
   onConnected(peer: NodeId): void
   /** `send` does not reach `peer` any more; why, for the operator. */
   onDisconnected(peer: NodeId, reason: string): void
-  /** An attempt to reach `peer` has failed; it is repeated. Called for each attempt. */
-  onUnreachable?(peer: NodeId, reason: string): void
+  /**
+   * An attempt to reach `peer` has failed; it is repeated. Called for each attempt. `isRefused`: its machine answers, and
+   * nobody listens there.
+   */
+  onUnreachable?(peer: NodeId, reason: string, isRefused: boolean): void
   /** `peer`, authenticated and at `epoch`, does not admit this node. The attempt is repeated all the same. */
   onRefused(peer: NodeId, reason: RefusalReason, epoch: number): void
   /** The queue of bulk channels to `peer`, which was full, has room. */
@@ -106,10 +109,14 @@ export type TransportTls = {
   readonly authority: Uint8Array
 }
 
-/** What a frame is about: 1 to 255; 0 is the transport's own. Consensus goes first, all others share a bulk queue. */
+/**
+ * What a frame is about: 1 to 255; 0 is the transport's own. Consensus and heartbeats go first and share a queue, all others
+ * share a bulk queue.
+ */
 export type Channel = number
 
 export const CONSENSUS_CHANNEL: Channel = 1
+export const HEARTBEAT_CHANNEL: Channel = 2
 
 /** An attacker tries shorter ones off line, from one recorded handshake. */
 export const SECRET_BYTES_MIN = 32

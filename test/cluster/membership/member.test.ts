@@ -62,8 +62,8 @@ test('why a node cannot be reached is told once', async () => {
     connect: (callbacks) =>
       transportOf({
         ...callbacks,
-        onUnreachable: (peer, reason) => {
-          callbacks.onUnreachable(peer, reason)
+        onUnreachable: (peer, reason, isRefused) => {
+          callbacks.onUnreachable(peer, reason, isRefused)
           attempts.emit('failed')
         },
       }),

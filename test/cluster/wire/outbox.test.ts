@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
 import { utf8 } from '../../../src/base/bytes.ts'
-import { CONSENSUS_CHANNEL } from '../../../src/cluster/wire/index.ts'
+import { CONSENSUS_CHANNEL, HEARTBEAT_CHANNEL } from '../../../src/cluster/wire/index.ts'
 import { Outbox } from '../../../src/cluster/wire/outbox.ts'
 
-const BULK = 2
+const BULK = 3
 const LIMITS = { consensusQueueBytes: 1_000, bulkQueueBytes: 1_000 }
 
 test('consensus goes first, and each kind in its own order', () => {
@@ -11,6 +11,14 @@ test('consensus goes first, and each kind in its own order', () => {
   for (const word of ['a', 'b']) outbox.add(BULK, utf8(word))
   for (const word of ['c', 'd']) outbox.add(CONSENSUS_CHANNEL, utf8(word))
   expect(drain(outbox)).toEqual(['c', 'd', 'a', 'b'])
+})
+
+test('heartbeats go with consensus', () => {
+  const outbox = new Outbox(LIMITS)
+  outbox.add(BULK, utf8('bulk'))
+  outbox.add(HEARTBEAT_CHANNEL, utf8('heartbeat'))
+  outbox.add(CONSENSUS_CHANNEL, utf8('ballot'))
+  expect(drain(outbox)).toEqual(['heartbeat', 'ballot', 'bulk'])
 })
 
 test('what is full takes no more, and leaves the room of the other kind alone', () => {

@@ -1,0 +1,80 @@
+/** The failure detector of this node, joined with its connections and with the time; tells the operator what it finds. */
+import type { NodeId } from '../../base/ids.ts'
+import type { Standings } from '../partition/index.ts'
+import type { Report } from '../report.ts'
+import { decodeHeartbeat, encodeHeartbeat } from '../wire/index.ts'
+import { Detector, type DetectorEffect, type DetectorInput, type MemberHealth } from './detector.ts'
+import { standingsOf } from './standing.ts'
+
+export class Liveness {
+  readonly #detector: Detector
+  readonly #options: LivenessOptions
+  #tickedMs = performance.now()
+
+  constructor(options: LivenessOptions) {
+    this.#detector = new Detector(options.self)
+    this.#options = options
+  }
+
+  health(): readonly MemberHealth[] {
+    return this.#detector.health()
+  }
+
+  /** What may be entrusted to each of the members. */
+  standings(): Standings {
+    return standingsOf(this.health())
+  }
+
+  /** Everything but ticks and heartbeats. */
+  take(input: Exclude<DetectorInput, { readonly kind: 'tick' | 'heartbeat' }>): void {
+    this.#step(input)
+  }
+
+  /** A frame of the heartbeat channel; false when it is none. */
+  receive(from: NodeId, payload: Uint8Array): boolean {
+    const heartbeat = decodeHeartbeat(payload)
+    if (heartbeat.ok) this.#step({ kind: 'heartbeat', from, heartbeat: heartbeat.value })
+    return heartbeat.ok
+  }
+
+  /** To be called often and regularly: the detector takes the time of a call that comes late for a stall of this node. */
+  tick(): void {
+    const nowMs = performance.now()
+    const elapsedMs = nowMs - this.#tickedMs
+    this.#tickedMs = nowMs
+    this.#step({ kind: 'tick', elapsedMs })
+  }
+
+  #step(input: DetectorInput): void {
+    for (const effect of this.#detector.step(input)) {
+      if (effect.kind === 'send') this.#options.send(effect.to, encodeHeartbeat(effect.heartbeat))
+      else this.#tell(effect)
+    }
+  }
+
+  #tell({ id, state, was, without, silentMs }: Extract<DetectorEffect, { kind: 'changed' }>): void {
+    const { self, report } = this.#options
+    if (id === self) {
+      if (state === 'down') report('warn', CUT_OFF, { withoutContact: without })
+      else if (was === 'down') report('info', 'this node is in contact with the others again', {})
+      return
+    }
+    const member = { member: id, silentMs: Math.round(silentMs) }
+    if (state === 'down') report('warn', DOWN, { ...member, withoutContact: without })
+    else if (state === 'suspected')
+      report('warn', SUSPECTED, { ...member, withoutContact: without })
+    else if (state === 'leaving') report('info', 'a member is about to stop', { member: id })
+    else report('info', 'a member is in contact again', { member: id })
+  }
+}
+
+export type LivenessOptions = {
+  readonly self: NodeId
+  /** Best effort. */
+  readonly send: (to: readonly NodeId[], heartbeat: Uint8Array) => void
+  readonly report: Report
+}
+
+const CUT_OFF = 'this node has no contact with so many voters that the others take it for down'
+const DOWN = 'a member is down: a majority of the voters has no contact with it'
+const SUSPECTED = 'a member is suspected: this node has no contact with it, but others have'

@@ -1,0 +1,3 @@
+export * from './planner.ts'
+export * from './table.ts'
+export * from './transition.ts'

@@ -1,0 +1,37 @@
+import { Packr } from 'msgpackr'
+import type { NodeId } from '../../base/ids.ts'
+import { err, ok, type Result } from '../../base/result.ts'
+import type { Malformed } from './codec.ts'
+import { flag, list, MalformedError, record, word } from './field.ts'
+
+/** What a node tells all others several times a second. */
+export type Heartbeat = {
+  /** The members that the sender hears. */
+  readonly hears: readonly NodeId[]
+  /** Those that have not been down for a while, as the sender has seen it; itself possibly among them. */
+  readonly steady: readonly NodeId[]
+  /** The sender is about to stop, and wants to lead nothing. */
+  readonly isLeaving: boolean
+}
+
+/** As the msgpack of a list. The bytes are the caller's. */
+export function encodeHeartbeat(heartbeat: Heartbeat): Uint8Array {
+  return packr.pack(fields.pack(heartbeat))
+}
+
+/** The inverse; every type and length is checked. */
+export function decodeHeartbeat(bytes: Uint8Array): Result<Heartbeat, Malformed> {
+  try {
+    return ok(fields.unpack(packr.unpack(bytes)))
+  } catch (error) {
+    const reason = error instanceof MalformedError ? error.message : 'no msgpack'
+    return err({ kind: 'malformed', reason })
+  }
+}
+
+const packr = new Packr({ useRecords: false })
+
+/** Names of nodes have at most 63 letters. */
+const node = word<NodeId>(1, 63)
+
+const fields = record<Heartbeat>({ hears: list(node), steady: list(node), isLeaving: flag })

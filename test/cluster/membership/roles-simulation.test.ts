@@ -1,0 +1,241 @@
+import { describe, expect, test } from 'vitest'
+import type { NodeId } from '../../../src/base/ids.ts'
+import { RolesWorld } from './roles-world.ts'
+
+const n1 = 'n1' as NodeId
+const n2 = 'n2' as NodeId
+
+/** So many histories a scenario; `SEED=n` runs that one. */
+const SEEDS = 3
+
+/** Each seed with three and with five nodes, after it has run for long enough that all are steady. */
+async function each(scenario: (world: RolesWorld) => Promise<void>): Promise<void> {
+  const fixed = process.env['SEED']
+  const first = fixed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(fixed)
+  for (let i = 0; i < (fixed === undefined ? SEEDS : 1); i++) {
+    for (const count of [3, 5]) {
+      const world = new RolesWorld(first + i, count)
+      try {
+        await world.run(5)
+        expect(world.version).toBe(1)
+        await scenario(world)
+      } catch (cause) {
+        throw new Error(`SEED=${first + i} (${count} nodes): ${(cause as Error).message}`, {
+          cause,
+        })
+      }
+    }
+  }
+}
+
+/** Runs until nobody of `gone` leads anything, and says how long that took. */
+async function replaced(world: RolesWorld, ...gone: readonly NodeId[]): Promise<number> {
+  const startMs = world.nowMs
+  await world.run(5, () => gone.every((id) => !world.leads(id)))
+  expect(gone.filter((id) => world.leads(id))).toEqual([])
+  return world.nowMs - startMs
+}
+
+describe('nothing moves', () => {
+  test('when nodes stall for two seconds, one after the other or all at once', () =>
+    each(async (world) => {
+      for (let round = 0; round < 6; round++) {
+        world.stall(world.random.pick(world.ids), 2)
+        await world.run(2.3 + world.random.next())
+      }
+      for (const id of world.ids) world.stall(id, 2)
+      await world.run(10)
+      expect(world.version).toBe(1)
+    }))
+
+  test('when two nodes stall for two seconds with an overlap', () =>
+    each(async (world) => {
+      for (let round = 0; round < 4; round++) {
+        const [a, b] = world.random.shuffled(world.ids) as [NodeId, NodeId]
+        world.stall(a, 2)
+        await world.run(world.random.next() * 2)
+        world.stall(b, 2)
+        await world.run(5)
+      }
+      expect(world.version).toBe(1)
+    }))
+
+  test('when a node stalls, and all others before it is back', () =>
+    each(async (world) => {
+      const first = world.random.pick(world.ids)
+      world.stall(first, 2)
+      await world.run(1.2 + world.random.next() * 0.7)
+      for (const id of world.ids) if (id !== first) world.stall(id, 2)
+      await world.run(5)
+      expect(world.version).toBe(1)
+    }))
+
+  test('when the network delays by up to half a second', () =>
+    each(async (world) => {
+      world.delayMs = [0, 500]
+      await world.run(20)
+      world.stall(world.random.pick(world.ids), 1.5)
+      await world.run(10)
+      expect(world.version).toBe(1)
+    }))
+
+  test('when one link loses one direction, or both, and others see both ends', () =>
+    each(async (world) => {
+      const [a, b] = world.random.shuffled(world.ids) as [NodeId, NodeId]
+      if (world.random.chance(0.5)) world.cut(a, b)
+      else world.lose(a, b)
+      await world.run(20)
+      world.heal()
+      await world.run(5)
+      expect(world.version).toBe(1)
+    }))
+
+  test('when links fail and heal, each for less than two seconds', () =>
+    each(async (world) => {
+      for (let round = 0; round < 10; round++) {
+        world.isolate(world.random.pick(world.ids))
+        await world.run(0.2 + world.random.next() * 1.6)
+        world.heal()
+        await world.run(0.3 + world.random.next())
+      }
+      expect(world.version).toBe(1)
+    }))
+})
+
+describe('a dead node', () => {
+  test('is replaced within three seconds, and leads again some time after it is back', () =>
+    each(async (world) => {
+      const victim = world.random.pick(world.ids)
+      world.delayMs = [0, 100]
+      world.kill(victim, false)
+      expect(await replaced(world, victim)).toBeLessThan(3_000)
+      await world.run(5)
+      expect(world.version).toBe(2)
+      world.restart(victim)
+      await world.run(4)
+      expect(world.version).toBe(2)
+      await world.run(6)
+      expect(world.version).toBe(3)
+      expect(world.leads(victim)).toBe(true)
+    }))
+
+  test('whose machine refuses connections is replaced within a second', () =>
+    each(async (world) => {
+      const victim = world.random.pick(world.ids)
+      world.kill(victim, true)
+      expect(await replaced(world, victim)).toBeLessThan(1_000)
+    }))
+
+  test('that is started again at once loses nothing', () =>
+    each(async (world) => {
+      const victim = world.random.pick(world.ids)
+      world.kill(victim, true)
+      await world.run(0.4)
+      world.restart(victim)
+      await world.run(15)
+      expect(world.version).toBe(1)
+    }))
+
+  test('is replaced also when the one that would do it dies meanwhile', () =>
+    each(async (world) => {
+      if (world.ids.length < 5) return
+      world.kill(n2, false)
+      await world.run(1)
+      world.kill(n1, false)
+      expect(await replaced(world, n1, n2)).toBeLessThan(3_000)
+    }))
+})
+
+describe('a node without contact', () => {
+  test.each(['deaf', 'mute', 'isolated'] as const)(
+    'that is %s is replaced, and acts on nothing',
+    (kind) =>
+      each(async (world) => {
+        const victim = world.random.pick(world.ids)
+        const others = world.ids.filter((id) => id !== victim)
+        for (const other of others) {
+          if (kind !== 'mute') world.lose(other, victim)
+          if (kind !== 'deaf') world.lose(victim, other)
+        }
+        expect(await replaced(world, victim)).toBeLessThan(3_000)
+        await world.run(10)
+        expect(world.tables.length).toBe(2)
+        expect(world.tables[1]?.by).not.toBe(victim)
+        world.heal()
+        await world.run(3)
+        expect(world.version).toBe(2)
+        await world.run(6)
+        expect(world.version).toBe(3)
+      }),
+  )
+
+  test('that was paused for half a minute finds itself replaced', () =>
+    each(async (world) => {
+      const victim = world.random.pick(world.ids)
+      world.stall(victim, 30)
+      expect(await replaced(world, victim)).toBeLessThan(3_000)
+      await world.run(27.5)
+      expect(world.version).toBe(2)
+      await world.run(4)
+      expect(world.version).toBe(2)
+      await world.run(6)
+      expect(world.version).toBe(3)
+    }))
+
+  test('that is back at the moment of its replacement does not lead again at once', () =>
+    each(async (world) => {
+      const victim = world.random.pick(world.ids)
+      world.isolate(victim)
+      await replaced(world, victim)
+      world.heal()
+      await world.run(2)
+      expect(world.version).toBe(2)
+      await world.run(10)
+      expect(world.version).toBe(3)
+    }))
+
+  test('that comes and goes is entrusted with less and less', () =>
+    each(async (world) => {
+      const victim = world.random.pick(world.ids)
+      for (let second = 0; second < 120; second += 10) {
+        world.isolate(victim)
+        await world.run(3)
+        world.heal()
+        await world.run(7)
+      }
+      // Six seconds of patience, then twelve: longer than it ever stays.
+      expect(world.version).toBeLessThanOrEqual(4)
+    }))
+
+  test('in a minority replaces nobody', () =>
+    each(async (world) => {
+      for (const id of world.ids.slice(0, world.ids.length === 3 ? 2 : 3)) world.kill(id, false)
+      await world.run(10)
+      expect(world.version).toBe(1)
+    }))
+})
+
+test('who says goodbye is replaced at once', () =>
+  each(async (world) => {
+    const victim = world.random.pick(world.ids)
+    world.leave(victim)
+    expect(await replaced(world, victim)).toBeLessThan(300)
+    world.kill(victim, true)
+    await world.run(2)
+    world.restart(victim)
+    await world.run(6)
+    expect(world.version).toBe(3)
+  }))
+
+test('a seed is a history', async () => {
+  const run = async () => {
+    const world = new RolesWorld(7, 5)
+    await world.run(3)
+    world.kill(n1, true)
+    await world.run(5)
+    world.restart(n1)
+    await world.run(10)
+    return world.trace
+  }
+  expect(await run()).toBe(await run())
+})
