@@ -126,12 +126,15 @@ export class Copy {
 
   /** A primary of the promised epoch has written, or asks how far this replica has come. */
   follow(from: NodeId, { epoch, history, committed, write }: Append): void {
-    if (this.#fetch !== undefined) return
+    // A page of an earlier epoch's fetch may still be on its way to the disk, and changes what is here.
+    if (this.#fetch !== undefined || this.#out.awaits(({ kind }) => kind === 'fetch')) return
     const end = endOf(history)
     const mayAppend = this.isComplete && write !== undefined
     if (mayAppend && isSameVersion(write.previous, this.log.last)) {
       this.#accept(write, { epoch, node: from })
-    } else if (this.isComplete && this.log.has(end)) {
+    } else if (this.isComplete && compareVersions(end, this.log.durable) <= 0) {
+      // What ends in the epoch of its primary is the beginning of what that has. A question that comes
+      // late finds more than it asks for, and the end that it names perhaps not kept any more.
       this.#out.send(from, { kind: 'appended', epoch, version: end })
     } else {
       // What waits for the disk may yet turn out to be what is missing.

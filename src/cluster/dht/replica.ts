@@ -130,7 +130,6 @@ export class Replica {
     if (epoch < this.#copy.promised || primary !== this.#options.self) return
     if (replicas.length === 1 && this.#copy.isComplete && this.#out.isDurable) {
       this.#lead(placement)
-      this.#out.role('primary', epoch)
       return
     }
     this.#takeover = new Takeover(epoch, replicas, this.#quorums(placement))
@@ -178,6 +177,7 @@ export class Replica {
         serving: (epoch) => this.#out.role('primary', epoch),
       },
     })
+    if (this.#primary.isServing) this.#out.role('primary', placement.epoch)
   }
 
   #persisted(token: number): void {

@@ -6,6 +6,7 @@ import { BOUNDS } from '../../../src/cluster/dht/bound.ts'
 import type { Answer } from '../../../src/cluster/dht/effect.ts'
 import type { ReplicaMessage } from '../../../src/cluster/dht/message.ts'
 import type { Consistency } from '../../../src/cluster/dht/quorum.ts'
+import { encodeRecord } from '../../../src/cluster/dht/record.ts'
 import { ReplicaNode } from './replica-node.ts'
 
 const [a, b, c] = ['a', 'b', 'c'] as [NodeId, NodeId, NodeId]
@@ -369,4 +370,90 @@ test('an eventual partition answers at once, and may lose what only its primary 
   settle([b, c])
   expect(node(b).isServing).toBe(true)
   expect(node(b).engine.dump('01').size).toBe(0)
+})
+
+test('a page of an earlier epoch that waits for the disk is not written over', () => {
+  elect(a, 1)
+  settle()
+  // The other four of five have gone on without this one: first under a, then under c.
+  const history = [{ epoch: 1, first: 1, last: 1 }]
+  const ask = { kind: 'append' as const, committed: { epoch: 0, seq: 0 }, write: undefined }
+  write(a, 'r', put('x'))
+  settle([a])
+  node(b).step({
+    kind: 'message',
+    from: a,
+    message: { ...ask, epoch: 1, history: [{ epoch: 1, first: 1, last: 2 }] },
+  })
+  node(a).step({ kind: 'message', from: b, message: take('pull', b).message })
+  node(b).step({ kind: 'message', from: a, message: take('records', a).message })
+  packets = []
+  const record = encodeRecord({
+    requestId: '' as RequestId,
+    space: '',
+    partitionKey: '',
+    sortKeys: [],
+  })
+  const [version, previous] = [
+    { epoch: 2, seq: 2 },
+    { epoch: 1, seq: 1 },
+  ]
+  const runs = [...history, { epoch: 2, first: 2, last: 2 }]
+  const next = {
+    ...ask,
+    epoch: 2,
+    history: runs,
+    write: { version, previous, record, entries: [] },
+  }
+  node(b).step({ kind: 'message', from: c, message: next })
+  node(b).commit()
+  node(b).notify()
+  expect(packets.filter(({ message }) => message.kind === 'appended')).toEqual([])
+  expect(
+    node(b)
+      .engine.records()
+      .map(({ version }) => version),
+  ).toEqual([previous, { epoch: 1, seq: 2 }])
+})
+
+test('a question that comes very late does not make a replica give up what it has', () => {
+  elect(a, 1)
+  settle()
+  write(a, 'first', put('x'))
+  node(a).commit()
+  node(a).notify()
+  const late = take('append', a)
+  settle()
+  for (let i = 0; i < bounds.retained + 10; i++) {
+    write(a, `r${i}`, put('x'))
+    settle()
+  }
+  for (let i = 0; i < 3; i++) {
+    node(a).step({ kind: 'tick' })
+    settle()
+  }
+  expect(node(b).replica?.status().isComplete).toBe(true)
+  node(b).step({ kind: 'message', from: a, message: late.message })
+  node(b).commit()
+  node(b).notify()
+  expect(node(b).replica?.status()).toMatchObject({ isComplete: true, isFetching: false })
+})
+
+test('a replica that is alone says that it serves, also when it had to wait for its disk', () => {
+  const roles: string[] = []
+  const alone = new ReplicaNode({ self: a, bounds, consistency: 'strong' }, (_, effect) => {
+    if (effect.kind === 'role') roles.push(`${effect.role} ${effect.epoch}`)
+  })
+  alone.start({ epoch: 1, primary: a, replicas: [a] })
+  const body = {
+    space: 's',
+    partitionKey: 'p',
+    operations: [put('x')],
+    requestId: 'r' as RequestId,
+  }
+  alone.step({ kind: 'write', client: 1, write: body })
+  alone.step({ kind: 'configure', placement: { epoch: 2, primary: a, replicas: [a] } })
+  alone.commit()
+  alone.notify()
+  expect(roles.at(-1)).toBe('primary 2')
 })
