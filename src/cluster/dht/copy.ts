@@ -72,9 +72,10 @@ export class Copy {
   /** Whether what is here is all there is up to the last write. */
   get isComplete(): boolean {
     const { self, placement } = this.#options
-    const origin = placement()?.origin
-    const isUnfilled = origin !== undefined && origin !== self && this.log.durable.seq === 0
-    return this.#had === undefined && !isUnfilled
+    const known = placement()
+    // Before the table has been heard of, an empty replica may be one that has yet to be given its data.
+    const mayLack = known === undefined || (known.origin !== undefined && known.origin !== self)
+    return this.#had === undefined && !(mayLack && this.log.durable.seq === 0)
   }
 
   /** Promises a later epoch, not durably yet: whatever is under way in an earlier one ends. */
@@ -129,7 +130,9 @@ export class Copy {
     // A page of an earlier epoch's fetch may still be on its way to the disk, and changes what is here.
     if (this.#fetch !== undefined || this.#out.awaits(({ kind }) => kind === 'fetch')) return
     const end = endOf(history)
-    const mayAppend = this.isComplete && write !== undefined
+    const isFull = this.log.last.seq - this.log.durable.seq >= this.#options.bounds.inFlight
+    // What a slow disk cannot take now is fetched later, so that it does not pile up here.
+    const mayAppend = this.isComplete && write !== undefined && !isFull
     if (mayAppend && isSameVersion(write.previous, this.log.last)) {
       this.#accept(write, { epoch, node: from })
     } else if (this.isComplete && compareVersions(end, this.log.durable) <= 0) {

@@ -457,3 +457,36 @@ test('a replica that is alone says that it serves, also when it had to wait for 
   alone.notify()
   expect(roles.at(-1)).toBe('primary 2')
 })
+
+test('an empty replica that does not know the table yet does not say that nothing was ever written', () => {
+  node(b).step({ kind: 'message', from: a, message: { kind: 'seal', epoch: 2 } })
+  node(b).commit()
+  node(b).notify()
+  expect(take('sealed', b).message).toMatchObject({ epoch: 2, history: undefined })
+})
+
+test('what waits for the disk of a slow replica is bounded', () => {
+  elect(a, 1)
+  settle()
+  for (let i = 0; i < 3 * bounds.inFlight; i++) {
+    write(a, `r${i}`, put('x'))
+    node(a).commit()
+    node(a).notify()
+    for (const { from, to, message } of packets.splice(0)) {
+      node(to).step({ kind: 'message', from, message })
+    }
+    node(c).commit()
+    node(c).notify()
+    for (const { from, to, message } of packets.splice(0)) {
+      node(to).step({ kind: 'message', from, message })
+    }
+  }
+  expect(node(a).replica?.status().last.seq).toBeGreaterThan(2 * bounds.inFlight)
+  expect(node(b).queue).toHaveLength(bounds.inFlight)
+  for (let i = 0; i < 3; i++) {
+    settle()
+    node(a).step({ kind: 'tick' })
+  }
+  settle()
+  disksAreEqual()
+})
