@@ -114,9 +114,11 @@ export class ReplicaHost {
     // One more than there may be: what was not trimmed is seen, and never hides the newest.
     const range = { gte: prefix, lt: prefixEnd(prefix), limit: RECORDS_RETAINED + 1 }
     const view = (key: Uint8Array) => engine.get(key)
-    const isComplete = readPromise(partition, view).had === undefined
+    const { epoch: promised, had } = readPromise(partition, view)
+    const isComplete = had === undefined
     const mark = this.#marks.get(partition)
-    const history = recoverHistory(partition, await engine.scan(range), mark, { isComplete })
+    const records = await engine.scan(range)
+    const history = recoverHistory(partition, records, mark, { isComplete, promised })
     const replica = new Replica({ partition, self, view }, history)
     const placement = { epoch: EPOCH, primary: self, replicas: [self] }
     this.#perform(partition, replica, replica.step({ kind: 'configure', placement }))
