@@ -23,6 +23,11 @@ export class Reads {
 
   /** `basis` is the last write that the answer may have seen the effect of. */
   add(answer: Answer, basis: Version): void {
+    if (this.#waiting.length >= WAITING_MAX) {
+      const reason = 'too many reads wait for other replicas'
+      this.#options.reply({ client: answer.client, result: err({ kind: 'unavailable', reason }) })
+      return
+    }
     this.#waiting.push({ answer, basis, age: 0, round: undefined, isConfirmed: false })
     this.#ask()
     this.release()
@@ -103,6 +108,9 @@ export class Reads {
     this.#round = undefined
   }
 }
+
+/** Far more than come within a round; without a quorum they would gather for seconds. */
+const WAITING_MAX = 1_024
 
 export type ReadsOptions = {
   readonly readQuorum: number

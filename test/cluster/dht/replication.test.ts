@@ -490,3 +490,11 @@ test('what waits for the disk of a slow replica is bounded', () => {
   settle()
   disksAreEqual()
 })
+
+test('a partition bounds the reads that wait for other replicas', () => {
+  elect(a, 1)
+  settle()
+  const clients = Array.from({ length: 1_025 }, () => read(a))
+  expect(outcome(clients[1_023] ?? 0)).toBe(undefined)
+  expect(outcome(clients[1_024] ?? 0)).toBe('unavailable')
+})
