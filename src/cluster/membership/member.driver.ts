@@ -16,10 +16,10 @@ import {
   removed,
 } from '../control/index.ts'
 import type { Message } from '../rabia/index.ts'
-import type { Report } from '../report.ts'
 import {
   type Admission,
   type Channel,
+  Channels,
   CONSENSUS_CHANNEL,
   decodeMessage,
   encodeMessage,
@@ -30,14 +30,14 @@ import {
   type Peer,
   type RefusalReason,
   type Transport,
-  type TransportOptions,
 } from '../wire/index.ts'
 import type { AddRefusal, ClusterAdmin, ClusterStatus, RemoveRefusal } from './admin.ts'
 import { isFinal } from './admission.ts'
 import { missingQuorum, ownChange, promotion, removalRefusal } from './change.ts'
 import { Departure } from './departure.driver.ts'
 import { Gate } from './gate.driver.ts'
-import { type Home, type HomeOptions, openHome } from './home.driver.ts'
+import { type Home, openHome } from './home.driver.ts'
+import type { ClusterMemberOptions } from './member-options.ts'
 import { explainObstacle } from './obstacle.ts'
 import { Reachability } from './reachability.ts'
 import { Roles } from './roles.driver.ts'
@@ -52,6 +52,8 @@ export class ClusterMember implements ClusterAdmin {
   readonly dropped: FrameCounts = frameCounts()
   /** Who lives, and who leads which partition. */
   readonly roles: Roles
+  /** The other members, for the parts of the node that talk to theirs. */
+  readonly network = new Channels(() => this.#transport)
   readonly #options: ClusterMemberOptions
   readonly #home: Home
   readonly #transport: Transport | undefined
@@ -103,13 +105,21 @@ export class ClusterMember implements ClusterAdmin {
       hasQuorum: () => missingQuorum(this.#members, this.#observe()) === undefined,
       send: (to, heartbeat) => this.#sendTo(to, HEARTBEAT_CHANNEL, heartbeat),
     })
+    this.network.listen(CONSENSUS_CHANNEL, {
+      receive: (from, payload) => this.#receiveMessage(from, payload),
+      connected: (peer) => home.consensus.connected(peer),
+    })
+    this.network.listen(HEARTBEAT_CHANNEL, {
+      receive: (from, payload) => this.roles.liveness.receive(from, payload),
+    })
     this.#transport = options.connect?.({
       counts: this.dropped,
       hello: () => this.#gate.hello(),
       admit: (hello, sought) => this.#admit(hello, sought),
       onFrame: (from, channel, payload) => this.#receive(from, channel, payload),
       onConnected: (peer) => this.#connected(peer),
-      onDisconnected: (peer, reason) => this.#unreachable(peer, reason, false),
+      onDisconnected: (peer, reason) => this.#disconnected(peer, reason),
+      onDrain: (peer) => this.network.drained(peer),
       onUnreachable: (peer, reason, isRefused) => this.#unreachable(peer, reason, isRefused),
       onRefused: (peer, reason, epoch) => this.#refused(peer, reason, epoch),
     })
@@ -231,13 +241,13 @@ export class ClusterMember implements ClusterAdmin {
   /** A frame of any kind shows that its sender lives. */
   #receive(from: NodeId, channel: Channel, payload: Uint8Array): void {
     this.roles.liveness.take({ kind: 'heard', from })
-    if (channel === HEARTBEAT_CHANNEL) {
-      if (!this.roles.liveness.receive(from, payload)) this.dropped.malformed++
-      return
-    }
+    if (!this.network.receive(from, channel, payload)) this.dropped.malformed++
+  }
+
+  #receiveMessage(from: NodeId, payload: Uint8Array): boolean {
     const message = decodeMessage(payload)
     if (message.ok) this.#consensus.receive(from, message.value)
-    else this.dropped.malformed++
+    return message.ok
   }
 
   #send(to: readonly NodeId[], message: Message): void {
@@ -250,8 +260,13 @@ export class ClusterMember implements ClusterAdmin {
 
   #connected(peer: NodeId): void {
     this.#reachability.reached(peer)
-    this.#consensus.connected(peer)
     this.roles.liveness.take({ kind: 'connected', peer })
+    this.network.connected(peer)
+  }
+
+  #disconnected(peer: NodeId, reason: string): void {
+    this.network.disconnected(peer)
+    this.#unreachable(peer, reason, false)
   }
 
   #unreachable(peer: NodeId, reason: string, isRefused: boolean): void {
@@ -366,21 +381,6 @@ export class ClusterMember implements ClusterAdmin {
     return { kind: 'refused', why: outcome.value.why as MembershipRefusal }
   }
 }
-
-export type ClusterMemberOptions = HomeOptions & {
-  /** `host:port` under which the other members reach this node; empty when it listens to nobody. */
-  readonly address: string
-  /** Makes the transport; absent for a node that is alone. */
-  readonly connect?: (callbacks: TransportCallbacks) => Transport
-  readonly report: Report
-}
-
-/** What the member itself answers of a transport's options; the rest is the node's. */
-export type TransportCallbacks = Pick<
-  TransportOptions,
-  'counts' | 'hello' | 'admit' | 'onFrame' | 'onConnected' | 'onDisconnected' | 'onRefused'
-> &
-  Required<Pick<TransportOptions, 'onUnreachable'>>
 
 type ChangeOutcome =
   | Unavailable
