@@ -9,13 +9,13 @@ import { err, ok, type Result } from '../../base/result.ts'
 import { type Consensus, TICK_MS } from '../control/consensus.driver.ts'
 import {
   excluded,
-  type Member,
   type MembershipChange,
   type MembershipRefusal,
   type ReplicatedControlStore,
   removed,
 } from '../control/index.ts'
 import type { Message } from '../rabia/index.ts'
+import type { Report } from '../report.ts'
 import {
   type Admission,
   type Channel,
@@ -27,23 +27,22 @@ import {
   frameCounts,
   HEARTBEAT_CHANNEL,
   type Hello,
-  type Peer,
   type RefusalReason,
   type Transport,
 } from '../wire/index.ts'
 import type { AddRefusal, ClusterAdmin, ClusterStatus, RemoveRefusal } from './admin.ts'
 import { isFinal } from './admission.ts'
+import type { TransportCallbacks } from './callbacks.ts'
 import { missingQuorum, ownChange, promotion, removalRefusal } from './change.ts'
 import { Departure } from './departure.driver.ts'
 import { Gate } from './gate.driver.ts'
-import { type Home, openHome } from './home.driver.ts'
-import type { ClusterMemberOptions } from './member-options.ts'
+import { type Home, type HomeOptions, openHome } from './home.driver.ts'
 import { explainObstacle } from './obstacle.ts'
 import { Reachability } from './reachability.ts'
 import { Roles } from './roles.driver.ts'
 import type { Roster } from './roster.ts'
 import { clusterStatus } from './status.ts'
-import { type Observations, votersOf } from './view.ts'
+import { type Observations, peersOf, votersOf } from './view.ts'
 
 export class ClusterMember implements ClusterAdmin {
   /** Resolves with the reason when this node must stop: its disk has failed, or it is no member any more. */
@@ -292,7 +291,7 @@ export class ClusterMember implements ClusterAdmin {
     if (epoch === this.#epoch) return
     this.#epoch = epoch
     const { report } = this.#options
-    this.#transport?.setPeers(this.#peers())
+    this.#transport?.setPeers(peersOf(this.#members, this.#contacts(), this.#gate.ownEpoch > 0))
     const voters = votersOf(this.#members)
     this.roles.liveness.take({ kind: 'members', members: members.map(({ id }) => id), voters })
     const names = members.map(({ id, role }) => (role === 'voter' ? id : `${id} (${role})`))
@@ -304,20 +303,6 @@ export class ClusterMember implements ClusterAdmin {
       this.#departure.cancel()
       identity.join().catch(this.#fail)
     } else if (epoch > 0 && identity.hasJoined) this.#departure.begin()
-  }
-
-  /**
-   * With whom to be connected. What a newcomer has applied may be long out of date, down to the beginning of the cluster:
-   * whom it was told to ask is reached where it was told.
-   */
-  #peers(): readonly Peer[] {
-    const members = this.#members.members.filter(isReachable)
-    if (this.#gate.ownEpoch > 0) return members
-    const contacts = this.#contacts()
-    return [
-      ...[...contacts].map(([id, address]) => ({ id, address, incarnation: undefined })),
-      ...members.filter(({ id }) => !contacts.has(id)),
-    ]
   }
 
   #leave(): void {
@@ -382,6 +367,14 @@ export class ClusterMember implements ClusterAdmin {
   }
 }
 
+export type ClusterMemberOptions = HomeOptions & {
+  /** `host:port` under which the other members reach this node; empty when it listens to nobody. */
+  readonly address: string
+  /** Makes the transport; absent for a node that is alone. */
+  readonly connect?: (callbacks: TransportCallbacks) => Transport
+  readonly report: Report
+}
+
 type ChangeOutcome =
   | Unavailable
   | OutcomeUnknown
@@ -393,7 +386,3 @@ const MAINTENANCE_TICKS = 500 / TICK_MS
 
 /** Five seconds: several times what it takes to reach somebody who is there. */
 const STRANDED_TICKS = 5_000 / TICK_MS
-
-function isReachable({ address }: Member): boolean {
-  return address !== ''
-}
