@@ -10,7 +10,7 @@ type Announcement = { readonly url: string; readonly token?: string }
 export type End = { readonly code: number | null; readonly signal: NodeJS.Signals | null }
 
 /**
- * One node of a trial in a process of its own, by the same launcher as any other. It ends when this process does, however
+ * One node of a trial in a process of its own, by the launcher that starts all nodes. It ends when this process does, however
  * that comes about.
  */
 export class TrialProcess {

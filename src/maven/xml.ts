@@ -18,8 +18,7 @@ export function parseXml(
   if (!source.ok) return source
   const pruned = prune(source.value, children)
   if (!pruned.ok) return pruned
-  const plain = parsePlain(pruned.value)
-  const document = plain === undefined ? parse(pruned.value) : ok(plain)
+  const document = parse(pruned.value)
   if (!document.ok) return document
   if (!hasChild(document.value, root)) {
     return malformed(`does not have the root element <${root}>`)
@@ -71,58 +70,6 @@ const ELEMENTS_MAX = 20_000
 
 /** Not an XML 1.0 character. The parser checks only those that are spelled as references. */
 const ILLEGAL = /[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/u
-
-/** A declaration, then tags and texts without references: what nearly every POM and metadata file is made of. */
-const DECLARATION = /^\ufeff?(?:<\?xml [^?<>]*\?>)?/
-const PLAIN =
-  /<([A-Za-z][\w.-]*)(?:\s+[A-Za-z][\w:.-]*="[^"<&]*")*\s*(\/?)>|<\/([A-Za-z][\w.-]*)\s*>|([^<&\]]+)/y
-
-type Opened = {
-  readonly name: string
-  text: string
-  children: Record<string, XmlElement[]> | undefined
-}
-
-/**
- * The document as `parse` has it, ten times faster; undefined when something in it is not plain, or wrong. A release's
- * metadata names all versions, so the client's file grows with every deploy.
- */
-function parsePlain(source: string): XmlElement | undefined {
-  const open: Opened[] = [{ name: '', text: '', children: undefined }]
-  PLAIN.lastIndex = DECLARATION.exec(source)?.[0].length ?? 0
-  while (PLAIN.lastIndex < source.length) {
-    const [found, opened, empty, closed, text] = PLAIN.exec(source) ?? []
-    const parent = open.at(-1)
-    if (found === undefined || parent === undefined) return undefined
-    if (text !== undefined) parent.text += text
-    else if (opened !== undefined && empty === '') {
-      open.push({ name: opened, text: '', children: undefined })
-    } else if (opened !== undefined) {
-      append(parent, opened, '')
-    } else {
-      const around = open.at(-2)
-      if (closed !== parent.name || around === undefined) return undefined
-      append(around, parent.name, elementOf(parent))
-      open.pop()
-    }
-  }
-  const [document] = open
-  const [[name, [root]] = ['', []]] = Object.entries(document?.children ?? {})
-  return open.length === 1 && root !== undefined ? { [name]: root } : undefined
-}
-
-function append(to: Opened, name: string, element: XmlElement): void {
-  // Without a prototype: an element may be called like one of its members.
-  to.children ??= Object.create(null) as Record<string, XmlElement[]>
-  const alike = to.children[name]
-  if (alike === undefined) to.children[name] = [element]
-  else alike.push(element)
-}
-
-function elementOf({ text, children }: Opened): XmlElement {
-  if (children === undefined) return text
-  return text.trim() === '' ? children : Object.assign(children, { _: text })
-}
 
 function parse(source: string): Result<XmlElement, XmlRefusal> {
   let document: unknown

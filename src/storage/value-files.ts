@@ -14,6 +14,8 @@ import type { ValuePointer } from './sealed-value.ts'
 /** Long enough that a terabyte has few files, short enough that moving what lives in one takes little room. */
 export const VALUE_FILE_BYTES = 128 * 1_024 * 1_024
 
+const FILE_NAME = /^([1-9][0-9]{0,14})-([0-9]{1,15})$/
+
 /** Garbage is looked for when there are twice as many files as were kept the last time, and as many more as this. */
 const FILES_SPARE = 4
 
@@ -30,7 +32,8 @@ export async function openValueFiles(options: ValueFilesOptions): Promise<ValueF
   const files = new Map<number, ValueFile>()
   let last = { number: 0, keptCount: 0 }
   for (const name of await disk.list(directory)) {
-    const [number = 0, keptCount = 0] = name.split('-').map(Number)
+    const [number = 0, keptCount = 0] = FILE_NAME.exec(name)?.slice(1).map(Number) ?? []
+    if (number === 0) throw foreign(directory, name)
     const path = `${directory}/${name}`
     files.set(number, { path, file: await disk.open(path, 'read') })
     if (number > last.number) last = { number, keptCount }
@@ -171,6 +174,14 @@ type Current = {
 function checked(value: Uint8Array, count: number, pointer: ValuePointer): Uint8Array {
   if (count === value.length && crc32(value) === pointer.checksum) return value
   throw damaged(`file ${pointer.file} is damaged at byte ${pointer.position}`)
+}
+
+function foreign(directory: string, name: string): AetherError {
+  return new AetherError(
+    'data-directory-foreign',
+    `${directory} holds ${name}, which this node has not written`,
+    `move ${name} elsewhere; the directory belongs to the node alone`,
+  )
 }
 
 function damaged(detail: string): AetherError {

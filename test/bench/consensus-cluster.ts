@@ -1,7 +1,8 @@
 /** The two clusters under measurement, three processes each, as their clients see them. */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { ClusterFixture, freePort, sendRequest } from '../fixture/cluster.ts'
+import { ClusterFixture, sendRequest } from '../fixture/cluster.ts'
+import { freePort } from '../fixture/port.ts'
 import { PinnedProcess } from './process.ts'
 import { untilReady } from './server.ts'
 

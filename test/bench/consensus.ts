@@ -4,7 +4,7 @@
  * instead and plots it. Exit code 1 when a bar is missed, 2 when the machine lacks something.
  */
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, release, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -18,6 +18,7 @@ import {
   type LoadPairs,
   renderConsensus,
 } from './consensus-report.ts'
+import { isInstalled, memoryDirectory, missingPrograms } from './machine.ts'
 import { stopAll } from './process.ts'
 
 const CLIENTS = [1, 16, 128, 512]
@@ -25,9 +26,6 @@ const CLIENTS = [1, 16, 128, 512]
 const FULL = { pairs: 5, durationS: 5, gaps: 5, warmS: 5 }
 /** Shows that everything runs; too short to tell how fast. */
 const QUICK = { pairs: 1, durationS: 2, gaps: 1, warmS: 1 }
-
-/** From linux/magic.h: there an fsync costs nothing. */
-const TMPFS_MAGIC = 0x01021994
 
 /** Where the documentation shows the plot. */
 const PLOT = new URL('../../docs/consensus-memory.svg', import.meta.url)
@@ -168,24 +166,7 @@ async function watchMemory(scratch: string, contenders: Contender[]): Promise<nu
 function whatIsMissing(): string | undefined {
   if (process.platform !== 'linux') return 'it reads /proc: it needs Linux'
   const packages = { wrk: 'wrk', ...(flags.minutes === undefined && { etcd: 'etcd-server' }) }
-  const absent = Object.entries(packages).filter(([program]) => !isInstalled(program))
-  if (absent.length > 0) {
-    const names = absent.map(([, name]) => name).join(' ')
-    return `${absent.map(([program]) => program).join(' and ')} not found; on Debian: apt-get install ${names}`
-  }
-  if (statfsSync(flags.directory).type === TMPFS_MAGIC) {
-    return `${flags.directory} is in memory, where an fsync costs nothing; choose a disk with --directory`
-  }
-  return undefined
-}
-
-function isInstalled(program: string): boolean {
-  try {
-    execFileSync('sh', ['-c', 'command -v "$0"', program], { stdio: 'ignore' })
-    return true
-  } catch {
-    return false
-  }
+  return missingPrograms(packages) ?? memoryDirectory(flags.directory)
 }
 
 function machine(): string {

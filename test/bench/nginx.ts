@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
+import { freePort } from '../fixture/port.ts'
 import { PinnedProcess, SERVER_CORE } from './process.ts'
 import { emptyFiles, type Server, untilReady } from './server.ts'
 
@@ -69,16 +69,4 @@ ${temporary.join('\n')}
   }
 }
 `
-}
-
-/** Another program could take the port in between; nginx would then not start, and the bench say so. */
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer()
-    probe.once('error', reject)
-    probe.listen(0, '127.0.0.1', () => {
-      const { port } = probe.address() as AddressInfo
-      probe.close(() => resolve(port))
-    })
-  })
 }

@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { COMPARISONS, compare } from './comparison.ts'
 import { type FootprintOptions, measureStart, measureStreams } from './footprint.ts'
+import { memoryDirectory, missingPrograms } from './machine.ts'
 import { nginxVersion } from './nginx.ts'
 import { LOAD_CORE, SERVER_CORE, stopAll } from './process.ts'
 import {
@@ -26,9 +27,6 @@ const QUICK = { pairs: 3, durationS: 2, starts: 3, clients: 64, bytesPerClient: 
 
 /** 13 GB of parallel uploads, some 10 GB from each server's other runs; everything is deleted at the end. */
 const FREE_BYTES = 40e9
-
-/** From linux/magic.h: there an fsync costs nothing. */
-const TMPFS_MAGIC = 0x01021994
 
 const FOOTPRINTS = { start: measureStart, streams: measureStreams }
 const NAMES = [...COMPARISONS.map((each) => each.name), ...Object.keys(FOOTPRINTS)]
@@ -113,31 +111,18 @@ function whatIsMissing(): string | undefined {
   const unknown = flags.only.find((name) => !NAMES.includes(name))
   if (unknown !== undefined) return `nothing is called ${unknown}; choose from ${NAMES.join(', ')}`
   const packages = { nginx: 'nginx', wrk: 'wrk', taskset: 'util-linux' }
-  const absent = Object.entries(packages).filter(([program]) => !isInstalled(program))
-  if (absent.length > 0) {
-    const names = absent.map(([, name]) => name).join(' ')
-    return `${absent.map(([program]) => program).join(' and ')} not found; on Debian: apt-get install ${names}`
-  }
+  const missing = missingPrograms(packages)
+  if (missing !== undefined) return missing
   if (cpus().length <= Math.max(SERVER_CORE, LOAD_CORE)) {
     return 'the server and its clients need a core each; this machine has one'
   }
+  const inMemory = memoryDirectory(flags.directory)
+  if (inMemory !== undefined) return inMemory
   const disk = statfsSync(flags.directory)
-  if (disk.type === TMPFS_MAGIC) {
-    return `${flags.directory} is in memory, where an fsync costs nothing; choose a disk with --directory`
-  }
   if (!flags.quick && disk.bavail * disk.bsize < FREE_BYTES) {
     return `${flags.directory} needs ${FREE_BYTES / 1e9} GB free; choose another with --directory`
   }
   return undefined
-}
-
-function isInstalled(program: string): boolean {
-  try {
-    execFileSync('sh', ['-c', 'command -v "$0"', program], { stdio: 'ignore' })
-    return true
-  } catch {
-    return false
-  }
 }
 
 function describeMachine(): Readonly<Record<'cpu' | 'os' | 'node' | 'nginx', string>> {

@@ -1,5 +1,5 @@
-import { createServer } from 'node:http'
 import { expect, test } from 'vitest'
+import { freePort } from '../fixture/port.ts'
 import { aether, problem, startServer } from './fixture.ts'
 
 const STATUS = {
@@ -165,10 +165,7 @@ test('words of the server cannot steer the terminal', async () => {
 })
 
 test('without a server it cannot connect, and without a command it shows the commands', async () => {
-  const closed = createServer().listen(0, '127.0.0.1')
-  await new Promise((resolve) => closed.once('listening', resolve))
-  const { port } = closed.address() as { port: number }
-  await new Promise((resolve) => closed.close(resolve))
+  const port = await freePort()
   const ran = await aether(['cluster', 'status', '--server', `http://127.0.0.1:${port}`])
   expect(ran.exitCode).toBe(3)
   const help = await aether(['cluster'])

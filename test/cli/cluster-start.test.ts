@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { freePort } from '../fixture/port.ts'
 import { temporaryDirectory as directoryOfFile } from '../fixture/server.ts'
 import { Client } from '../http/client.ts'
 import { aether, temporaryDirectory } from './fixture.ts'
@@ -17,7 +18,7 @@ describe('a trial of three nodes', () => {
   let token: string
 
   beforeAll(async () => {
-    port = await freePorts(3)
+    port = await freePort(HTTP_TO_CLUSTER + 3)
     trial = await startTrial(['--nodes', '3', '--port', `${port}`, '--data', data])
     token = /\baether_[\w-]+/.exec(trial.stdout())?.[0] ?? ''
   })
@@ -56,7 +57,9 @@ describe('a trial of three nodes', () => {
   test('ends with its nodes, and goes on with what they held', async () => {
     trial.child.kill('SIGTERM')
     expect(await trial.ended).toBe(0)
-    for (const at of [0, 1, 2]) expect(await isFree(port + at)).toBe(true)
+    for (const at of [0, 1, 2]) {
+      expect(await statusOf(port + at)).toMatchObject({ error: { kind: 'no-connection' } })
+    }
     trial = await startTrial(['--data', data])
     expect(trial.stdout()).not.toMatch(/aether_[\w-]{43}/)
     expect(await control('GET', port + 1)).toBe('told to n1')
@@ -112,7 +115,7 @@ describe('a trial does not start', () => {
   })
 
   test('when one of its ports is taken, and names all that it takes', async () => {
-    const port = await freePorts(2)
+    const port = await freePort(HTTP_TO_CLUSTER + 2)
     for (const taken of [port + 1, port + 11]) {
       const server = createServer().listen(taken, '127.0.0.1')
       await once(server, 'listening')
@@ -188,6 +191,9 @@ type Trial = {
   stderr(): string
 }
 
+/** A trial's nodes talk to each other on the ports ten above those of their HTTP. */
+const HTTP_TO_CLUSTER = 10
+
 const LAUNCHER = fileURLToPath(new URL('../../bin/aether.mjs', import.meta.url))
 
 const running = new Set<ChildProcess>()
@@ -224,28 +230,6 @@ async function startTrial(flags: readonly string[]): Promise<Trial> {
   await Promise.race([isUp, failed])
   failed.catch(() => {})
   return { child, ended, stdout: () => output.stdout, stderr: () => output.stderr }
-}
-
-/** The first of as many free ports, whose tenth successors are free too. */
-async function freePorts(count: number): Promise<number> {
-  for (;;) {
-    const server = createServer().listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    const { port } = server.address() as { port: number }
-    server.close()
-    await once(server, 'close')
-    const wanted = Array.from({ length: count }, (_, at) => [port + at, port + at + 10]).flat()
-    const free = await Promise.all(wanted.map(isFree))
-    if (port < 65_000 && free.every(Boolean)) return port
-  }
-}
-
-function isFree(port: number): Promise<boolean> {
-  const probe = createServer()
-  return new Promise((resolve) => {
-    probe.once('error', () => resolve(false))
-    probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)))
-  })
 }
 
 function urlOf(port: number): string {

@@ -1,5 +1,5 @@
-import { createServer } from 'node:net'
 import { expect, test } from 'vitest'
+import { freePort } from '../fixture/port.ts'
 import { aether, startServer } from './fixture.ts'
 
 test.each([
@@ -52,10 +52,7 @@ test('version and --version name the version and the Node', async () => {
 })
 
 test('a server that is not there is a failed connection', async () => {
-  const closed = createServer().listen(0, '127.0.0.1')
-  await new Promise((resolve) => closed.once('listening', resolve))
-  const { port } = closed.address() as { port: number }
-  await new Promise((resolve) => closed.close(resolve))
+  const port = await freePort()
   const url = `http://127.0.0.1:${port}`
   const ran = await aether(['versions', 'g:a', '--json', '--server', url])
   expect(ran.exitCode).toBe(3)

@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { utf8 } from '../../src/base/bytes.ts'
 import { childrenOf, parseXml, textOf, textsOf, type XmlElement } from '../../src/maven/xml.ts'
@@ -11,15 +10,6 @@ function parsed(source: string | Uint8Array): XmlElement {
   const result = parse(source)
   if (!result.ok) throw new Error(result.error.detail)
   return result.value
-}
-
-/** What the accessors tell of an element. */
-function outline(element: XmlElement): unknown {
-  const names = typeof element === 'string' ? [] : Object.keys(element).filter((key) => key !== '_')
-  return {
-    text: textOf({ root: [element] }, 'root'),
-    children: names.sort().map((key) => [key, childrenOf(element, key).map(outline)]),
-  }
 }
 
 describe('parseXml', () => {
@@ -38,34 +28,6 @@ describe('parseXml', () => {
   it('reads a byte order mark, an empty root and character references', () => {
     expect(parsed('\ufeff<a/>')).toBe('')
     expect(textOf(parsed('<a><b>&lt;&#233;&oslash;</b></a>'), 'b')).toBe('<\u00e9\u00f8')
-  })
-
-  it('reads plain documents as it reads those that need the full parser', () => {
-    const name = fc.constantFrom('b', 'constructor', 'toString', '__proto__', 'x.y-z_1')
-    const space = fc.constantFrom('', ' ', '\n  ')
-    const attributes = fc.constantFrom('', ' x="1"', '\n xml:lang="1>2" y.z=""', ' ')
-    const tag = fc.record({ name, attributes, space })
-    const { element } = fc.letrec<{ element: string }>((tie) => ({
-      element: fc.oneof(
-        { maxDepth: 3 },
-        tag.map((one) => `<${one.name}${one.attributes}/>`),
-        fc
-          .tuple(tag, fc.array(fc.oneof(fc.constantFrom('t', ' u v ', '\u00e9>"'), tie('element'))))
-          .map(([one, parts]) => {
-            const content = parts.join(one.space)
-            return `<${one.name}${one.attributes}>${content}</${one.name}${one.space}>`
-          }),
-      ),
-    }))
-    fc.assert(
-      fc.property(element, space, (inner, around) => {
-        const [plain, full] = ['', '<!-- -->'].map((comment) => {
-          const root = parsed(`<?xml version="1.0"?>${around}<a>${comment}${inner}${around}</a>`)
-          return outline(root)
-        })
-        expect(plain).toEqual(full)
-      }),
-    )
   })
 
   it('reads Latin-1 where it is declared', () => {

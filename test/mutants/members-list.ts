@@ -87,7 +87,7 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     'let learners vote',
     FRANCHISE,
     'electorate.members.includes(self) && (isSelf?.() ?? true)',
-    'slot > 0 && (isSelf?.() ?? true)',
+    'electorate.epoch > 0 && (isSelf?.() ?? true)',
   ),
   mutant(
     'let a node without a state begin on its own',

@@ -21,7 +21,8 @@ const { values: flags } = parseArgs({
   },
 })
 
-process.exitCode = await main()
+// Not left to the event loop: it has been seen to spin on what the sockets of killed nodes leave behind.
+process.exit(await main())
 
 async function main(): Promise<number> {
   const seed = Number(flags.seed ?? Math.floor(Math.random() * 2 ** 31))

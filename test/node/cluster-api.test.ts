@@ -1,6 +1,4 @@
-import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
@@ -8,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { ClusterStatus } from '../../src/cluster/membership/index.ts'
 import { readConfig } from '../../src/node/config.ts'
 import { type AetherNode, openNode } from '../../src/node/node.ts'
+import { freePort } from '../fixture/port.ts'
 import { type Answer, Client, head, Wire } from '../http/client.ts'
 
 /** A node that ran alone becomes a cluster and takes in others; the tests go on from each other. */
@@ -19,15 +18,16 @@ let client: Client
 
 beforeAll(async () => {
   writeFileSync(join(directory, 'cluster.secret'), 'x'.repeat(64))
-  const [n1, n2, n3] = await freePorts(3)
-  addresses = { 'node-1': `127.0.0.1:${n1}`, n2: `127.0.0.1:${n2}`, n3: `127.0.0.1:${n3}` }
+  const first = await freePort(3)
+  const ids = ['node-1', 'n2', 'n3']
+  addresses = Object.fromEntries(ids.map((id, at) => [id, `127.0.0.1:${first + at}`]))
   const alone = await open({ data: join(directory, 'node-1'), port: 0 })
   const { freshToken } = await alone.ready
   credentials = `Bearer ${freshToken}`
   await alone.close()
-  const first = await start('node-1')
-  await first.ready
-  client = new Client({ port: portOf(first) }, { Authorization: credentials })
+  const founder = await start('node-1')
+  await founder.ready
+  client = new Client({ port: portOf(founder) }, { Authorization: credentials })
 })
 
 afterAll(async () => {
@@ -230,13 +230,4 @@ function problemOf(answer: Answer): unknown {
 
 function portOf(node: AetherNode): number {
   return Number(new URL(node.url).port)
-}
-
-/** Ports that were free a moment ago: the nodes have to know each other's before they listen. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
-  await Promise.all(servers.map((server) => once(server, 'listening')))
-  const ports = servers.map((server) => (server.address() as { port: number }).port)
-  await Promise.all(servers.map((server) => once(server.close(), 'close')))
-  return ports
 }

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
+import { cleanEnvironment } from '../fixture/environment.ts'
 import { temporaryDirectory } from '../fixture/server.ts'
 
 const LAUNCHER = fileURLToPath(new URL('../../bin/aether.mjs', import.meta.url))
@@ -10,7 +11,10 @@ const LAUNCHER = fileURLToPath(new URL('../../bin/aether.mjs', import.meta.url))
 test('a node whose log nobody reads any more ends as it should', async () => {
   const directory = temporaryDirectory()
   const flags = ['--data', join(directory, 'data'), '--port', '0', '--json']
-  const child = spawn(process.execPath, [LAUNCHER, 'start', ...flags], { cwd: directory })
+  const child = spawn(process.execPath, [LAUNCHER, 'start', ...flags], {
+    cwd: directory,
+    env: cleanEnvironment(),
+  })
   let said = ''
   child.stderr.on('data', (bytes) => {
     said += bytes

@@ -48,6 +48,13 @@ describe('the files of large values', () => {
     expect(Buffer.from(await values.load(third as never)).toString()).toBe('three')
   })
 
+  test('refuse a directory that holds what they have not written', async () => {
+    const { disk, files: values } = await files()
+    await values.close()
+    await (await disk.open('/values/notes.txt', 'create')).close()
+    await expect(files(disk)).rejects.toMatchObject({ code: 'data-directory-foreign' })
+  })
+
   test('are followed by the next one when they are long enough, and after a restart', async () => {
     const { disk, files: values } = await files()
     for (let i = 0; i < 5; i++) await values.append([new Uint8Array(60)])

@@ -1,5 +1,6 @@
 export type * from './admin.ts'
 export * from './admission.ts'
+export type * from './callbacks.ts'
 export * from './change.ts'
 export * from './farewell.ts'
 export * from './roster.ts'

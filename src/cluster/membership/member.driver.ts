@@ -9,7 +9,6 @@ import { err, ok, type Result } from '../../base/result.ts'
 import { type Consensus, TICK_MS } from '../control/consensus.driver.ts'
 import {
   excluded,
-  type Member,
   type MembershipChange,
   type MembershipRefusal,
   type ReplicatedControlStore,
@@ -20,6 +19,7 @@ import type { Report } from '../report.ts'
 import {
   type Admission,
   type Channel,
+  Channels,
   CONSENSUS_CHANNEL,
   decodeMessage,
   encodeMessage,
@@ -27,13 +27,12 @@ import {
   frameCounts,
   HEARTBEAT_CHANNEL,
   type Hello,
-  type Peer,
   type RefusalReason,
   type Transport,
-  type TransportOptions,
 } from '../wire/index.ts'
 import type { AddRefusal, ClusterAdmin, ClusterStatus, RemoveRefusal } from './admin.ts'
 import { isFinal } from './admission.ts'
+import type { TransportCallbacks } from './callbacks.ts'
 import { missingQuorum, ownChange, promotion, removalRefusal } from './change.ts'
 import { Departure } from './departure.driver.ts'
 import { Gate } from './gate.driver.ts'
@@ -43,7 +42,7 @@ import { Reachability } from './reachability.ts'
 import { Roles } from './roles.driver.ts'
 import type { Roster } from './roster.ts'
 import { clusterStatus } from './status.ts'
-import { type Observations, votersOf } from './view.ts'
+import { type Observations, peersOf, votersOf } from './view.ts'
 
 export class ClusterMember implements ClusterAdmin {
   /** Resolves with the reason when this node must stop: its disk has failed, or it is no member any more. */
@@ -52,6 +51,8 @@ export class ClusterMember implements ClusterAdmin {
   readonly dropped: FrameCounts = frameCounts()
   /** Who lives, and who leads which partition. */
   readonly roles: Roles
+  /** The other members, for the parts of the node that talk to theirs. */
+  readonly network = new Channels(() => this.#transport)
   readonly #options: ClusterMemberOptions
   readonly #home: Home
   readonly #transport: Transport | undefined
@@ -103,13 +104,21 @@ export class ClusterMember implements ClusterAdmin {
       hasQuorum: () => missingQuorum(this.#members, this.#observe()) === undefined,
       send: (to, heartbeat) => this.#sendTo(to, HEARTBEAT_CHANNEL, heartbeat),
     })
+    this.network.listen(CONSENSUS_CHANNEL, {
+      receive: (from, payload) => this.#receiveMessage(from, payload),
+      connected: (peer) => home.consensus.connected(peer),
+    })
+    this.network.listen(HEARTBEAT_CHANNEL, {
+      receive: (from, payload) => this.roles.liveness.receive(from, payload),
+    })
     this.#transport = options.connect?.({
       counts: this.dropped,
       hello: () => this.#gate.hello(),
       admit: (hello, sought) => this.#admit(hello, sought),
       onFrame: (from, channel, payload) => this.#receive(from, channel, payload),
       onConnected: (peer) => this.#connected(peer),
-      onDisconnected: (peer, reason) => this.#unreachable(peer, reason, false),
+      onDisconnected: (peer, reason) => this.#disconnected(peer, reason),
+      onDrain: (peer) => this.network.drained(peer),
       onUnreachable: (peer, reason, isRefused) => this.#unreachable(peer, reason, isRefused),
       onRefused: (peer, reason, epoch) => this.#refused(peer, reason, epoch),
     })
@@ -231,13 +240,13 @@ export class ClusterMember implements ClusterAdmin {
   /** A frame of any kind shows that its sender lives. */
   #receive(from: NodeId, channel: Channel, payload: Uint8Array): void {
     this.roles.liveness.take({ kind: 'heard', from })
-    if (channel === HEARTBEAT_CHANNEL) {
-      if (!this.roles.liveness.receive(from, payload)) this.dropped.malformed++
-      return
-    }
+    if (!this.network.receive(from, channel, payload)) this.dropped.malformed++
+  }
+
+  #receiveMessage(from: NodeId, payload: Uint8Array): boolean {
     const message = decodeMessage(payload)
     if (message.ok) this.#consensus.receive(from, message.value)
-    else this.dropped.malformed++
+    return message.ok
   }
 
   #send(to: readonly NodeId[], message: Message): void {
@@ -250,8 +259,13 @@ export class ClusterMember implements ClusterAdmin {
 
   #connected(peer: NodeId): void {
     this.#reachability.reached(peer)
-    this.#consensus.connected(peer)
     this.roles.liveness.take({ kind: 'connected', peer })
+    this.network.connected(peer)
+  }
+
+  #disconnected(peer: NodeId, reason: string): void {
+    this.network.disconnected(peer)
+    this.#unreachable(peer, reason, false)
   }
 
   #unreachable(peer: NodeId, reason: string, isRefused: boolean): void {
@@ -277,7 +291,7 @@ export class ClusterMember implements ClusterAdmin {
     if (epoch === this.#epoch) return
     this.#epoch = epoch
     const { report } = this.#options
-    this.#transport?.setPeers(this.#peers())
+    this.#transport?.setPeers(peersOf(this.#members, this.#contacts(), this.#gate.ownEpoch > 0))
     const voters = votersOf(this.#members)
     this.roles.liveness.take({ kind: 'members', members: members.map(({ id }) => id), voters })
     const names = members.map(({ id, role }) => (role === 'voter' ? id : `${id} (${role})`))
@@ -289,20 +303,6 @@ export class ClusterMember implements ClusterAdmin {
       this.#departure.cancel()
       identity.join().catch(this.#fail)
     } else if (epoch > 0 && identity.hasJoined) this.#departure.begin()
-  }
-
-  /**
-   * With whom to be connected. What a newcomer has applied may be long out of date, down to the beginning of the cluster:
-   * whom it was told to ask is reached where it was told.
-   */
-  #peers(): readonly Peer[] {
-    const members = this.#members.members.filter(isReachable)
-    if (this.#gate.ownEpoch > 0) return members
-    const contacts = this.#contacts()
-    return [
-      ...[...contacts].map(([id, address]) => ({ id, address, incarnation: undefined })),
-      ...members.filter(({ id }) => !contacts.has(id)),
-    ]
   }
 
   #leave(): void {
@@ -375,13 +375,6 @@ export type ClusterMemberOptions = HomeOptions & {
   readonly report: Report
 }
 
-/** What the member itself answers of a transport's options; the rest is the node's. */
-export type TransportCallbacks = Pick<
-  TransportOptions,
-  'counts' | 'hello' | 'admit' | 'onFrame' | 'onConnected' | 'onDisconnected' | 'onRefused'
-> &
-  Required<Pick<TransportOptions, 'onUnreachable'>>
-
 type ChangeOutcome =
   | Unavailable
   | OutcomeUnknown
@@ -393,7 +386,3 @@ const MAINTENANCE_TICKS = 500 / TICK_MS
 
 /** Five seconds: several times what it takes to reach somebody who is there. */
 const STRANDED_TICKS = 5_000 / TICK_MS
-
-function isReachable({ address }: Member): boolean {
-  return address !== ''
-}

@@ -1,6 +1,8 @@
 import type { NodeId } from '../../base/ids.ts'
 import type { MembershipSnapshot } from '../control/index.ts'
 import type { SlotNumber } from '../rabia/index.ts'
+import type { Peer } from '../wire/index.ts'
+import type { Roster } from './roster.ts'
 
 /** What a node observes beside it. Never decides who is a member, only when a change is wise. */
 export type Observations = {
@@ -45,4 +47,21 @@ export function reachable(
   { self, connected }: Pick<Observations, 'self' | 'connected'>,
 ): readonly NodeId[] {
   return nodes.filter((id) => id === self || connected.has(id))
+}
+
+/**
+ * With whom a node is to be connected. What a newcomer has applied may be long out of date, down to the beginning of the
+ * cluster: whom it was told to ask (`contacts`) is reached where it was told.
+ */
+export function peersOf(
+  { members }: MembershipSnapshot,
+  contacts: Roster,
+  isMember: boolean,
+): readonly Peer[] {
+  const reachable = members.filter(({ address }) => address !== '')
+  if (isMember) return reachable
+  return [
+    ...[...contacts].map(([id, address]) => ({ id, address, incarnation: undefined })),
+    ...reachable.filter(({ id }) => !contacts.has(id)),
+  ]
 }

@@ -32,6 +32,7 @@ export class PartitionDirectory {
   #led = 0
   #failovers = 0
   #isWriting = false
+  readonly #listeners = new Set<() => void>()
   /** The question that was last answered with nothing to do. */
   #settled = ''
   #dueTicks = 0
@@ -52,6 +53,11 @@ export class PartitionDirectory {
   /** The row of a partition now: the same object until it changes. Undefined while there is no table. */
   row(partition: PartitionId): PartitionRow | undefined {
     return this.table === undefined ? undefined : rowOf(this.table, partition)
+  }
+
+  /** Calls back whenever rows may have changed, from the first table on. */
+  onChange(listener: () => void): void {
+    this.#listeners.add(listener)
   }
 
   /** How many partitions this node leads. */
@@ -85,6 +91,7 @@ export class PartitionDirectory {
     if (this.fault !== undefined) this.#options.report('warn', this.fault, {})
     this.#tellLed()
     for (const id of relieved(before, this.#table)) this.#options.relieved(id)
+    for (const listener of this.#listeners) listener()
   }
 
   /** Time has passed; `voters` ascend. `canWrite`: whether enough of them are reached. */

@@ -9,7 +9,7 @@
  * 2. A round ends with n − f ballots of different members, the own one among them.
  * 3. States and votes for 1 name their batch, so whoever decides 1 knows for what (R1).
  * 4. n − f votes of one phase decide if f + 1 of them are for one value, whichever members they are of and wherever this one
- *    is: any n − f votes have one of these, so nobody enters the next phase with another value. Who is slow to sync does
+ *    is, since n − f votes always have one of these: nobody enters the next phase with another value. Who is slow to sync does
  *    not hold up its clients.
  */
 import { assert } from '../../base/assert.ts'

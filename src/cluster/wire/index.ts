@@ -1,4 +1,5 @@
 export * from './address.ts'
+export * from './channels.ts'
 export * from './codec.ts'
 export * from './count.ts'
 export * from './heartbeat.ts'

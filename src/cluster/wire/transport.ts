@@ -117,6 +117,12 @@ export type Channel = number
 
 export const CONSENSUS_CHANNEL: Channel = 1
 export const HEARTBEAT_CHANNEL: Channel = 2
+/** What the replicas of partitions say to each other. */
+export const REPLICA_CHANNEL: Channel = 3
+/** Calls of the map from a node to the primary of a partition. */
+export const MAP_CHANNEL: Channel = 4
+/** Chunks of blobs. */
+export const CHUNK_CHANNEL: Channel = 5
 
 /** An attacker tries shorter ones off line, from one recorded handshake. */
 export const SECRET_BYTES_MIN = 32

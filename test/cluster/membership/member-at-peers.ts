@@ -1,6 +1,4 @@
 /** A member that talks over TCP to peers whose words a test decides on. */
-import { once } from 'node:events'
-import { type AddressInfo, createServer } from 'node:net'
 import type { NodeId } from '../../../src/base/ids.ts'
 import { ControlMachine, type MembershipSnapshot } from '../../../src/cluster/control/index.ts'
 import type { Founding } from '../../../src/cluster/membership/home.driver.ts'
@@ -8,6 +6,7 @@ import { ClusterMember } from '../../../src/cluster/membership/member.driver.ts'
 import { genesis } from '../../../src/cluster/rabia/index.ts'
 import { TcpTransport } from '../../../src/cluster/wire/transport.tcp.ts'
 import { SnapshotFile } from '../../../src/storage/snapshot.disk.ts'
+import { freePort } from '../../fixture/port.ts'
 import { DiskTwin } from '../../twin/disk.ts'
 import { openTwinStorage } from '../fixture.ts'
 import { QUICK, SECRET } from '../wire/fixture.ts'
@@ -86,10 +85,5 @@ export async function diskAt(
 
 /** An address at which nobody listens yet. */
 export async function freeAddress(): Promise<string> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return `127.0.0.1:${port}`
+  return `127.0.0.1:${await freePort()}`
 }

@@ -2,11 +2,10 @@ import { EventEmitter, once } from 'node:events'
 import { expect, test } from 'vitest'
 import type { AetherError } from '../../../src/base/fault.ts'
 import type { NodeId } from '../../../src/base/ids.ts'
-import { rosterHash } from '../../../src/cluster/membership/index.ts'
+import { rosterHash, type TransportCallbacks } from '../../../src/cluster/membership/index.ts'
 import {
   ClusterMember,
   type ClusterMemberOptions,
-  type TransportCallbacks,
 } from '../../../src/cluster/membership/member.driver.ts'
 import { TcpTransport } from '../../../src/cluster/wire/transport.tcp.ts'
 import { DiskTwin } from '../../twin/disk.ts'
