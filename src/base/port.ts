@@ -110,8 +110,8 @@ export type SpaceOptions = {
 
 export interface DistributedMap {
   /**
-   * The space of that name (lowercase letters, digits, dashes), made on first use. Always given the same options: a strong
-   * space and an eventual one of the same name are different spaces.
+   * The space of that name (lowercase letters, digits, dashes), made on first use. A name is always given with the same
+   * options.
    */
   space(name: string, options?: SpaceOptions): MapSpace
 }

@@ -28,15 +28,15 @@ import type { ReplicaHost } from './replica-host.driver.ts'
  * cache never tells another state than the engine.
  */
 export class Space implements MapSpace {
+  readonly consistency: Consistency
   readonly #name: string
   readonly #parts: SpaceParts
-  readonly #consistency: Consistency
   /** Finding the place of a key takes a hash, and few keys are in use at a time. */
   readonly #places = new Map<string, Place>()
 
   constructor(name: string, parts: SpaceParts, consistency: Consistency = 'strong') {
     this.#name = name
-    this.#consistency = consistency
+    this.consistency = consistency
     this.#parts = parts
   }
 
@@ -150,7 +150,7 @@ export class Space implements MapSpace {
   #placeOf(partitionKey: string): Place {
     const known = this.#places.get(partitionKey)
     if (known !== undefined) return known
-    const partition = partitionOf(this.#name, partitionKey, this.#consistency)
+    const partition = partitionOf(this.#name, partitionKey, this.consistency)
     const place = { partition, keys: entryPrefix(partition, this.#name, partitionKey) }
     if (this.#places.size >= PLACES_MAX) this.#places.clear()
     this.#places.set(partitionKey, place)
