@@ -21,7 +21,9 @@ export class Detector {
   #voters: readonly NodeId[] = []
   #isLeaving = false
   #nowMs = 0
-  #sent = { atMs: Number.NEGATIVE_INFINITY, word: '' }
+  #said = ''
+  /** Since this node has told the others anything; all of it, stalls included. */
+  #mutedMs = Number.POSITIVE_INFINITY
 
   constructor(self: NodeId) {
     this.#self = self
@@ -54,6 +56,7 @@ export class Detector {
         return []
       case 'tick':
         this.#nowMs += Math.min(input.elapsedMs, STRIDE_MAX_MS)
+        this.#mutedMs += input.elapsedMs
         return [...this.#tell(), ...this.#review()]
     }
   }
@@ -91,14 +94,15 @@ export class Detector {
     member.said = { hears: new Set(hears), steady: new Set(steady), isLeaving }
   }
 
-  /** Regularly, and at once when there is something new to say. */
+  /** Regularly, and at once when there is something new to say or this node has stalled: the next stall may be near. */
   #tell(): readonly DetectorEffect[] {
     const peers = [...this.#members.keys()].filter((id) => id !== this.#self)
     const heartbeat = this.#heartbeat()
     const word = JSON.stringify(heartbeat)
-    const isDue = this.#nowMs - this.#sent.atMs >= HEARTBEAT_MS
-    if (peers.length === 0 || (!isDue && word === this.#sent.word)) return []
-    this.#sent = { atMs: this.#nowMs, word }
+    const isDue = this.#mutedMs >= HEARTBEAT_MS
+    if (peers.length === 0 || (!isDue && word === this.#said)) return []
+    this.#said = word
+    this.#mutedMs = 0
     return [{ kind: 'send', to: peers, heartbeat }]
   }
 

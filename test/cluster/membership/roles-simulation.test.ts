@@ -70,6 +70,17 @@ describe('nothing moves', () => {
       expect(world.version).toBe(1)
     }))
 
+  test('when a node stalls again and again, with hardly a tick in between', () =>
+    each(async (world) => {
+      const victim = world.random.pick(world.ids)
+      for (let round = 0; round < 4; round++) {
+        world.stall(victim, 2)
+        await world.run(2.03)
+      }
+      await world.run(5)
+      expect(world.version).toBe(1)
+    }))
+
   test('when the network delays by up to half a second', () =>
     each(async (world) => {
       world.delayMs = [0, 500]
