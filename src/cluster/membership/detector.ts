@@ -10,6 +10,7 @@
  *    time it was. A majority, since who was cut off or has just started has not seen what happened.
  */
 import type { NodeId } from '../../base/ids.ts'
+import type { Progress } from '../partition/index.ts'
 import { quorum } from '../rabia/index.ts'
 import type { Heartbeat } from '../wire/index.ts'
 import { Hearing } from './hearing.ts'
@@ -20,6 +21,7 @@ export class Detector {
   readonly #members = new Map<NodeId, Watched>()
   #voters: readonly NodeId[] = []
   #isLeaving = false
+  #progress: Progress = { tableVersion: 0, behind: '' }
   #nowMs = 0
   #said = ''
   /** Since this node has told the others anything; all of it, stalls included. */
@@ -54,6 +56,12 @@ export class Detector {
       case 'leave':
         this.#isLeaving = true
         return []
+      case 'stay':
+        this.#isLeaving = false
+        return []
+      case 'progress':
+        this.#progress = input.progress
+        return []
       case 'tick':
         this.#nowMs += Math.min(input.elapsedMs, STRIDE_MAX_MS)
         this.#mutedMs += input.elapsedMs
@@ -63,8 +71,9 @@ export class Detector {
 
   /** All members as this node sees them, itself included; ascending by id. */
   health(): readonly MemberHealth[] {
-    const all = [...this.#members].map(([id, { hearing, state }]) => ({
+    const all = [...this.#members].map(([id, { hearing, state, said }]) => ({
       id,
+      progress: id === this.#self ? this.#progress : said?.progress,
       state,
       isSteady: state === 'up' && this.#isSteady(id),
       silentMs: id === this.#self ? 0 : hearing.silentMs(this.#nowMs),
@@ -87,11 +96,11 @@ export class Detector {
     }
   }
 
-  #hear(from: NodeId, { hears, steady, isLeaving }: Heartbeat): void {
+  #hear(from: NodeId, { hears, steady, isLeaving, progress }: Heartbeat): void {
     const member = this.#members.get(from)
     if (member === undefined) return
     member.hearing.heard(this.#nowMs)
-    member.said = { hears: new Set(hears), steady: new Set(steady), isLeaving }
+    member.said = { hears: new Set(hears), steady: new Set(steady), isLeaving, progress }
   }
 
   /** Regularly, and at once when there is something new to say or this node has stalled: the next stall may be near. */
@@ -108,7 +117,12 @@ export class Detector {
 
   #heartbeat(): Heartbeat {
     const steady = [...this.#members.keys()].filter((id) => this.#holdsSteady(id))
-    return { hears: this.#heard(), steady, isLeaving: this.#isLeaving }
+    return {
+      hears: this.#heard(),
+      steady,
+      isLeaving: this.#isLeaving,
+      progress: this.#progress,
+    }
   }
 
   #heard(): readonly NodeId[] {
@@ -197,7 +211,9 @@ export class Detector {
  * - `refused`: the machine of `peer` has answered that nobody listens on its port.
  * - `relieved`: its roles were given to others, because those found it down or leaving: this node takes it for true.
  * - `connected`: what this node sends reaches `peer` from now on.
- * - `leave`: this node is about to stop, for good: from now on it says so.
+ * - `leave`: this node is about to stop: from now on it says so.
+ * - `stay`: it is not, after all.
+ * - `progress`: of the replicas of this node.
  * - `tick`: so much time has passed since the tick before.
  */
 export type DetectorInput =
@@ -212,6 +228,8 @@ export type DetectorInput =
   | { readonly kind: 'relieved'; readonly member: NodeId }
   | { readonly kind: 'connected'; readonly peer: NodeId }
   | { readonly kind: 'leave' }
+  | { readonly kind: 'stay' }
+  | { readonly kind: 'progress'; readonly progress: Progress }
   | { readonly kind: 'tick'; readonly elapsedMs: number }
 
 /**
@@ -244,6 +262,8 @@ export type MemberHealth = {
   readonly isSteady: boolean
   /** Since it was last heard; 0 of this node itself. */
   readonly silentMs: number
+  /** As it last said; undefined when it has said nothing yet. */
+  readonly progress: Progress | undefined
 }
 
 type Watched = {
@@ -254,6 +274,7 @@ type Watched = {
         readonly hears: ReadonlySet<NodeId>
         readonly steady: ReadonlySet<NodeId>
         readonly isLeaving: boolean
+        readonly progress: Progress
       }
     | undefined
   state: MemberState

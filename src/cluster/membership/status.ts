@@ -1,6 +1,7 @@
 import type { NodeId } from '../../base/ids.ts'
 import type { MembershipSnapshot } from '../control/index.ts'
 import {
+  behindIn,
   type PartitionTable,
   partitionsLed,
   type Standing,
@@ -9,6 +10,7 @@ import {
 import type { ClusterStatus, MemberStatus, PartitionStatus } from './admin.ts'
 import { missingQuorum } from './change.ts'
 import type { MemberHealth } from './detector.ts'
+import { progressOf } from './standing.ts'
 import type { Observations } from './view.ts'
 import type { Applicant } from './waiting.ts'
 
@@ -60,7 +62,7 @@ function partitionStatus(table: PartitionTable, health: readonly MemberHealth[])
   return {
     tableVersion: table.version,
     total: table.rows.length,
-    underReplicated: underReplicated(table, standings),
+    underReplicated: underReplicated(table, standings, behindIn(table, progressOf(health))),
     led,
   }
 }
