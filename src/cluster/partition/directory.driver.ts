@@ -123,9 +123,8 @@ export class PartitionDirectory {
 
   #review(situation: Situation, rank: number): void {
     const { standings, progress, voters } = situation
-    const said = [...progress].map(([id, { tableVersion, behind }]) => [id, tableVersion, behind])
     const zones = voters.map((id) => [id, this.#zoneOf(id)])
-    const question = [this.#revision, ...standings, ...said, ...zones].join()
+    const question = JSON.stringify([this.#revision, [...standings], [...progress], zones])
     if (question === this.#settled) return
     const next = this.#next(situation)
     if (next === undefined) {
