@@ -21,6 +21,8 @@ export class RolesWorld {
     readonly atMs: number
     readonly by: NodeId
   }[] = []
+  /** Whose replicas lack something, wherever they are. */
+  readonly behind = new Set<NodeId>()
   delayMs: readonly [number, number] = [0.2, 2]
   readonly #world: World
   readonly #nodes = new Map<NodeId, Machine>()
@@ -115,6 +117,15 @@ export class RolesWorld {
     this.#give(id, { kind: 'leave' })
   }
 
+  stay(id: NodeId): void {
+    this.#give(id, { kind: 'stay' })
+  }
+
+  /** What `behind` says of it now. */
+  sayProgress(id: NodeId): void {
+    this.#sayProgress(id, this.#machine(id))
+  }
+
   /** Whether `id` leads anything, as it is committed. */
   leads(id: NodeId): boolean {
     return this.tables.at(-1)?.table.rows.some(({ primary }) => primary === id) ?? false
@@ -184,10 +195,10 @@ export class RolesWorld {
     }
   }
 
-  /** Every replica has everything, as soon as its node knows of it. */
   #sayProgress(id: NodeId, machine: Machine): void {
     const tableVersion = machine.directory.table?.version ?? 0
-    this.#give(id, { kind: 'progress', progress: { tableVersion, behind: '' } })
+    const behind = this.behind.has(id) ? 'f'.repeat(256) : ''
+    this.#give(id, { kind: 'progress', progress: { tableVersion, behind } })
   }
 
   #connect(from: NodeId, to: NodeId): void {
