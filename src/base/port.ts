@@ -39,6 +39,9 @@ export const VALUE_BYTES_MAX = 256 * 1_024
 /** One write holds at most this many operations, so that a record is bounded. */
 export const OPERATIONS_MAX = 64
 
+/** The keys and values of one write together: it travels to the other replicas as one message. */
+export const WRITE_BYTES_MAX = 4 * 1_024 * 1_024
+
 export type MapOperation =
   | {
       readonly kind: 'put'

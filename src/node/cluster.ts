@@ -81,6 +81,7 @@ async function openOn(
     self,
     founding: foundingOf(config),
     address: config.cluster?.address ?? '',
+    zone: config.cluster?.zone,
     ...connectionsOf(config),
     meter,
     report: (level, message, detail) => logger[level](detail, message),
