@@ -4,8 +4,9 @@ import type { DistributedMap, MapSpace, SpaceOptions } from '../../base/port.ts'
 import { PARTITION_COUNT } from '../partition/index.ts'
 import { decodeEntry } from './entry.ts'
 import { EntryCache } from './entry-cache.ts'
+import type { ReplicaHostOptions } from './host-options.ts'
 import { entryName, keyAfter, prefixEnd, spacePrefix } from './key.ts'
-import { ReplicaHost, type ReplicaHostOptions } from './replica-host.driver.ts'
+import { ReplicaHost } from './replica-host.driver.ts'
 import { Space, type SpaceParts } from './space.driver.ts'
 
 /**
