@@ -39,7 +39,7 @@ export const VALUE_BYTES_MAX = 256 * 1_024
 /** One write holds at most this many operations, so that a record is bounded. */
 export const OPERATIONS_MAX = 64
 
-/** The values of one write are at most this large together: it has to fit into one message between nodes. */
+/** The keys and values of one write together: it travels to other nodes as one message. */
 export const WRITE_BYTES_MAX = 4 * 1_024 * 1_024
 
 /** A page of a scan holds at most this many entries. */
@@ -128,8 +128,8 @@ export type SpaceOptions = {
 
 export interface DistributedMap {
   /**
-   * The space of that name (lowercase letters, digits, dashes), made on first use. Always given the same options: a strong
-   * space and an eventual one of the same name are different spaces.
+   * The space of that name (lowercase letters, digits, dashes), made on first use. A name is always given with the same
+   * options.
    */
   space(name: string, options?: SpaceOptions): MapSpace
 }

@@ -64,7 +64,9 @@ export class Fetch {
       assert(record !== undefined, 'a durable record is in the engine')
       return keysOf(partition, record)
     })
-    this.#ask()
+    const keysBytes = this.#keys.reduce((sum, key) => sum + key.length, 0)
+    if (keysBytes > this.#options.bounds.pageBytes) this.#clear()
+    else this.#ask()
   }
 
   get from(): NodeId {

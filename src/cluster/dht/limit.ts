@@ -53,9 +53,9 @@ function operationFault(operations: readonly MapOperation[]): string | undefined
     if (fault !== undefined) return fault
     const size = operation.kind === 'put' ? operation.value.length : 0
     if (size > VALUE_BYTES_MAX) return `a value of more than ${VALUE_BYTES_MAX} bytes`
-    sizeBytes += size
+    sizeBytes += utf8(operation.sortKey).length + size
   }
-  return sizeBytes > WRITE_BYTES_MAX ? `values of more than ${WRITE_BYTES_MAX} bytes` : undefined
+  return sizeBytes > WRITE_BYTES_MAX ? `a write of more than ${WRITE_BYTES_MAX} bytes` : undefined
 }
 
 /**

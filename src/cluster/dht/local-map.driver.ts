@@ -19,8 +19,7 @@ import { decodeEntry } from './entry.ts'
 import type { EntryCache } from './entry-cache.ts'
 import { entryKey, entryName, keyAfter, prefixEnd, sortKeyOf } from './key.ts'
 import type { MapAnswers, MapCall, MapRefusal, ScanRange } from './map-call.ts'
-import { consistencyOf } from './partition.ts'
-import { cacheName, type Place } from './place.ts'
+import type { Place } from './place.ts'
 import type { Replica } from './replica.ts'
 import type { ReplicaHost } from './replica-host.driver.ts'
 import { isSameVersion } from './version.ts'
@@ -69,7 +68,7 @@ export class LocalMap {
     const { host, cache } = this.#parts
     const replica = await host.replica(place.partition)
     for (const { kind, sortKey } of write.operations) {
-      if (kind !== 'check') cache.delete(cacheNameOf(place, sortKey))
+      if (kind !== 'check') cache.delete(nameOf(place, sortKey))
     }
     const previous = replica.orderedVersionOf(place.space, place.partitionKey)
     const outcome = await host.write(place.partition, replica, write)
@@ -107,7 +106,8 @@ export class LocalMap {
     const replica = this.#open(place)
     const own = replica && this.#look(place, sortKey, replica)
     if (own === undefined || !isSameVersion(own.version, entry.version)) return entry
-    if (!replica?.isPending(nameOf(place, sortKey))) this.#keep(place, sortKey, own)
+    const name = nameOf(place, sortKey)
+    if (!replica?.isPending(name)) this.#keep(name, own)
     return own
   }
 
@@ -134,15 +134,16 @@ export class LocalMap {
   /** What the engine shows at this moment, committed or not. */
   #look(place: Place, sortKey: string, replica: Replica): Versioned | undefined {
     const { engine, cache } = this.#parts
-    const cached = cache.get(cacheNameOf(place, sortKey))
+    const name = nameOf(place, sortKey)
+    const cached = cache.get(name)
     if (cached !== undefined) return cached.entry
     const bytes = engine.get(entryKey(place.keys, sortKey))
     if (bytes === undefined) return undefined
     const { version, value } = decodeEntry(bytes)
     if (value === undefined) return undefined
     const entry = { value, version }
-    const isSettled = !replica.isPending(nameOf(place, sortKey)) && replica.isCommitted(version)
-    if (isSettled) this.#keep(place, sortKey, entry)
+    const isSettled = !replica.isPending(name) && replica.isCommitted(version)
+    if (isSettled) this.#keep(name, entry)
     return entry
   }
 
@@ -155,15 +156,15 @@ export class LocalMap {
   ): void {
     if (!isSameVersion(replica.version(), version)) return
     for (const operation of operations) {
-      const { kind, sortKey } = operation
-      if (kind !== 'put' || replica.isPending(nameOf(place, sortKey))) continue
-      this.#keep(place, sortKey, { value: operation.value, version })
+      if (operation.kind !== 'put') continue
+      const name = nameOf(place, operation.sortKey)
+      if (!replica.isPending(name)) this.#keep(name, { value: operation.value, version })
     }
   }
 
-  #keep(place: Place, sortKey: string, entry: Versioned): void {
+  #keep(name: string, entry: Versioned): void {
     const answer = Promise.resolve(ok(entry))
-    this.#parts.cache.set(cacheNameOf(place, sortKey), { entry, answer }, entry.value.length)
+    this.#parts.cache.set(name, { entry, answer }, entry.value.length)
   }
 }
 
@@ -187,13 +188,8 @@ type Confirmed = Result<unknown, Unavailable | NotServing>
 
 const CONFIRMED: Confirmed = ok(undefined)
 
-/** By which a replica knows the entry. */
 function nameOf({ space, partitionKey }: Place, sortKey: string): string {
   return entryName(space, partitionKey, sortKey)
-}
-
-function cacheNameOf({ space, partition, partitionKey }: Place, sortKey: string): string {
-  return cacheName(space, consistencyOf(partition), partitionKey, sortKey)
 }
 
 /** Undefined when nothing can lie in it. */

@@ -43,7 +43,7 @@ export class MapRouter {
       channel: MAP_CHANNEL,
       serve: (_from, question) => this.#serve(question),
     })
-    options.cluster.directory.onChange(() => this.#changed())
+    options.cluster.directory.follow(() => this.#changed())
   }
 
   /** `here` makes the call at the replica of this node. Reads are refused with `unavailable` only. */

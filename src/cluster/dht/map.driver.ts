@@ -5,12 +5,10 @@ import type { Engine } from '../../storage/index.ts'
 import { PARTITION_COUNT } from '../partition/index.ts'
 import { decodeEntry } from './entry.ts'
 import { EntryCache } from './entry-cache.ts'
-import { keyAfter, prefixEnd, spacePrefix } from './key.ts'
+import { entryName, keyAfter, prefixEnd, spacePrefix } from './key.ts'
 import { isSpaceName } from './limit.ts'
 import { LocalMap } from './local-map.driver.ts'
 import { MapRouter } from './map-router.driver.ts'
-import { consistencyOf } from './partition.ts'
-import { cacheName } from './place.ts'
 import { ReplicaHost, type ReplicaHostOptions } from './replica-host.driver.ts'
 import { Space, type SpaceParts } from './space.driver.ts'
 
@@ -22,10 +20,9 @@ export async function openReplicatedMap(options: ReplicatedMapOptions): Promise<
   const { engine, self, cluster, cacheBytes = CACHE_BYTES } = options
   const host = new ReplicaHost(options)
   const cache: SpaceParts['cache'] = new EntryCache(cacheBytes)
-  host.onApplied((partition, entries) => {
-    const consistency = consistencyOf(partition)
+  host.onApplied((_, entries) => {
     for (const { space, partitionKey, sortKey } of entries) {
-      cache.delete(cacheName(space, consistency, partitionKey, sortKey))
+      cache.delete(entryName(space, partitionKey, sortKey))
     }
   })
   const local = new LocalMap({ host, engine, cache, isAlone: cluster === undefined })
@@ -51,10 +48,15 @@ export class ReplicatedMap implements DistributedMap {
 
   space(name: string, { consistency = 'strong' }: SpaceOptions = {}): MapSpace {
     assert(isSpaceName(name), `not a name of a space: ${name}`)
-    const key = `${consistency} ${name}`
-    const made = this.#spaces.get(key) ?? new Space(name, consistency, this.#parts)
-    this.#spaces.set(key, made)
+    const made = this.#spaces.get(name) ?? new Space(name, consistency, this.#parts)
+    assert(made.consistency === consistency, `the space ${name} is not ${consistency}`)
+    this.#spaces.set(name, made)
     return made
+  }
+
+  /** The replicas that the map lives on. */
+  get replicas(): ReplicaHost {
+    return this.#parts.host
   }
 
   /**

@@ -1,5 +1,5 @@
 import type { PartitionId } from '../../base/ids.ts'
-import { entryName, entryPrefix } from './key.ts'
+import { entryPrefix } from './key.ts'
 import { partitionOf } from './partition.ts'
 import type { Consistency } from './quorum.ts'
 
@@ -9,16 +9,6 @@ export type Place = {
   readonly partitionKey: string
   readonly partition: PartitionId
   readonly keys: Uint8Array
-}
-
-/** A name of an entry that no other entry of the map has: a strong space may be called like an eventual one. */
-export function cacheName(
-  space: string,
-  consistency: Consistency,
-  partitionKey: string,
-  sortKey: string,
-): string {
-  return entryName(consistency === 'strong' ? space : `${space}~`, partitionKey, sortKey)
 }
 
 export function placeOf(space: string, partitionKey: string, consistency: Consistency): Place {

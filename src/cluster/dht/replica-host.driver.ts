@@ -7,6 +7,7 @@ import type { Engine, HighWater } from '../../storage/index.ts'
 import type { PartitionRow } from '../partition/index.ts'
 import { type PeerNetwork, REPLICA_CHANNEL } from '../wire/index.ts'
 import { type AppliedListener, appliedEntries } from './applied.ts'
+import { type ClientResult, Clients } from './clients.ts'
 import type {
   MapRead,
   MapWrite,
@@ -16,13 +17,12 @@ import type {
   ReplicaInput,
   Role,
 } from './effect.ts'
-import { RECORDS_RETAINED, recoverHistory } from './history.ts'
-import { prefixEnd, recordKey, recordPrefix } from './key.ts'
+import { recordKey } from './key.ts'
 import { MarkTable } from './mark-table.driver.ts'
 import type { ReplicaMessage } from './message.ts'
 import { consistencyOf, PARTITIONS_MAX, rowNumberOf } from './partition.ts'
 import { operationBytes, type Persist, PersistQueue } from './persist-queue.ts'
-import { readPromise } from './promise.ts'
+import { readHistory } from './recovery.ts'
 import { Replica } from './replica.ts'
 import { decodeParcels } from './replica-codec.ts'
 import { HealthCounts, type ReplicaHealth } from './replica-health.ts'
@@ -45,12 +45,11 @@ export class ReplicaHost {
   readonly #sender: ReplicaSender | undefined
   readonly #hosted: (Hosted | undefined)[] = new Array(PARTITIONS_MAX)
   readonly #opening = new Map<PartitionId, Opening>()
-  readonly #clients = new Map<number, (result: ClientResult) => void>()
+  readonly #clients = new Clients()
   readonly #applied: AppliedListener[] = []
   readonly #counts = new HealthCounts()
   /** A random place far from those of other lives, and each question has the next number. */
   readonly #turnFirst = randomInt(2 ** 47) * 8
-  #clientLast = 0
   #ticker: NodeJS.Timeout | undefined
   #refusal: Unavailable | undefined
 
@@ -70,7 +69,7 @@ export class ReplicaHost {
     cluster?.network.listen(REPLICA_CHANNEL, {
       receive: (from, payload) => this.#receive(from, payload),
     })
-    cluster?.directory.onChange(() => this.#configureAll())
+    cluster?.directory.follow(() => this.#configureAll())
   }
 
   /**
@@ -171,15 +170,8 @@ export class ReplicaHost {
 
   async #recover(partition: PartitionId, held: readonly Held[]): Promise<Replica> {
     const { engine, self } = this.#options
-    const prefix = recordPrefix(partition)
-    // One more than there may be: what was not trimmed is seen, and never hides the newest.
-    const range = { gte: prefix, lt: prefixEnd(prefix), limit: RECORDS_RETAINED + 1 }
+    const history = await readHistory(engine, partition, this.#marks.get(partition))
     const view = (key: Uint8Array) => engine.get(key)
-    const { epoch: promised, had } = readPromise(partition, view)
-    const isComplete = had === undefined
-    const mark = this.#marks.get(partition)
-    const records = await engine.scan(range)
-    const history = recoverHistory(partition, records, mark, { isComplete, promised })
     const consistency = consistencyOf(partition)
     const turnFirst = this.#turnFirst
     const replica = new Replica({ partition, self, view, consistency, turnFirst }, history)
@@ -273,16 +265,7 @@ export class ReplicaHost {
   ): ClientResult | Promise<ClientResult> {
     const hosted = this.#hosted[partition]
     assert(hosted?.replica === replica, 'this replica is of another partition')
-    const client = ++this.#clientLast
-    let early: ClientResult | undefined
-    this.#clients.set(client, (result) => {
-      early = result
-    })
-    this.#perform(hosted, replica.step(inputOf(client)))
-    if (early !== undefined) return early
-    const { promise, resolve } = Promise.withResolvers<ClientResult>()
-    this.#clients.set(client, resolve)
-    return promise
+    return this.#clients.ask((client) => this.#perform(hosted, replica.step(inputOf(client))))
   }
 
   /** An input that nobody waits for. */
@@ -307,8 +290,7 @@ export class ReplicaHost {
         }
         case 'reply':
           this.#counts.replied(effect.result)
-          this.#clients.get(effect.client)?.(effect.result)
-          this.#clients.delete(effect.client)
+          this.#clients.answer(effect)
           break
         case 'send':
           this.#counts.sent(effect.message)
@@ -357,10 +339,7 @@ export class ReplicaHost {
     this.#refusal ??= { kind: 'unavailable', reason: 'the storage of this node has failed' }
     this.#queue.clear()
     clearInterval(this.#ticker)
-    for (const answer of this.#clients.values()) {
-      answer(err({ kind: 'outcome-unknown', reason: this.#refusal.reason }))
-    }
-    this.#clients.clear()
+    this.#clients.answerAll(err({ kind: 'outcome-unknown', reason: this.#refusal.reason }))
     this.#fail(fault)
   }
 }
@@ -383,7 +362,7 @@ export type HostCluster = {
   readonly directory: {
     /** Undefined while there is no table. */
     row(partition: PartitionId): PartitionRow | undefined
-    onChange(listener: () => void): void
+    follow(listener: () => void): void
   }
   readonly network: PeerNetwork
 }
@@ -404,8 +383,6 @@ export type Hosted = {
   role: Role
   placement?: Placement
 }
-
-type ClientResult = WriteOutcome
 
 type Opening = { readonly replica: Promise<Replica>; readonly held: Held[] }
 

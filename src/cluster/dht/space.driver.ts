@@ -12,36 +12,37 @@ import {
 } from '../../base/port.ts'
 import { err, ok, type Result } from '../../base/result.ts'
 import type { EntryCache } from './entry-cache.ts'
+import { entryName } from './key.ts'
 import { assertKey, assertWrite } from './limit.ts'
 import type { CachedEntry, LocalAnswer, LocalMap } from './local-map.driver.ts'
 import type { MapAnswers, MapCall, Target } from './map-call.ts'
 import { type MapRouter, type RoutedRefusal, settled } from './map-router.driver.ts'
-import { cacheName, type Place, placeOf } from './place.ts'
+import { type Place, placeOf } from './place.ts'
 import type { Consistency } from './quorum.ts'
 
 /** One space of the map, whoever leads its partitions. */
 export class Space implements MapSpace {
+  readonly consistency: Consistency
   readonly #name: string
-  readonly #consistency: Consistency
   readonly #parts: SpaceParts
   /** Finding the place of a key takes a hash, and few keys are in use at a time. */
   readonly #places = new Map<string, Place>()
 
   constructor(name: string, consistency: Consistency, parts: SpaceParts) {
     this.#name = name
-    this.#consistency = consistency
+    this.consistency = consistency
     this.#parts = parts
   }
 
   get(partitionKey: string, sortKey: string): GetResult {
     const { cache, router } = this.#parts
     const cached =
-      router === undefined ? cache.get(this.#cacheName(partitionKey, sortKey)) : undefined
+      router === undefined ? cache.get(entryName(this.#name, partitionKey, sortKey)) : undefined
     return cached?.answer ?? this.#get(partitionKey, sortKey)
   }
 
   peek(partitionKey: string, sortKey: string): Versioned | undefined {
-    const cached = this.#parts.cache.get(this.#cacheName(partitionKey, sortKey))
+    const cached = this.#parts.cache.get(entryName(this.#name, partitionKey, sortKey))
     if (cached !== undefined) return cached.entry
     assertKey(partitionKey)
     assertKey(sortKey)
@@ -110,14 +111,10 @@ export class Space implements MapSpace {
     return router === undefined ? settled(await here()) : router.route(place, call, here)
   }
 
-  #cacheName(partitionKey: string, sortKey: string): string {
-    return cacheName(this.#name, this.#consistency, partitionKey, sortKey)
-  }
-
   #placeOf(partitionKey: string): Place {
     const known = this.#places.get(partitionKey)
     if (known !== undefined) return known
-    const place = placeOf(this.#name, partitionKey, this.#consistency)
+    const place = placeOf(this.#name, partitionKey, this.consistency)
     if (this.#places.size >= PLACES_MAX) this.#places.clear()
     this.#places.set(partitionKey, place)
     return place
