@@ -35,7 +35,7 @@ export class HostWorld {
   readonly #disks = new Map<NodeId, DiskTwin>()
   /** The table: row by number. */
   readonly #rows: PartitionRow[] = []
-  readonly #listeners = new Map<NodeId, () => void>()
+  readonly #listeners = new Map<NodeId, readonly (() => void)[]>()
   #requests = 0
 
   constructor(seed: number) {
@@ -80,6 +80,8 @@ export class HostWorld {
     const storage = await openTwinStorage(disk)
     const { engine, highWater } = storage
     const behind = new Set<number>()
+    const listeners: (() => void)[] = []
+    this.#listeners.set(id, listeners)
     const host = new ReplicaHost({
       engine,
       highWater,
@@ -90,7 +92,7 @@ export class HostWorld {
         directory: {
           row: (partition) => this.#rows[partition],
           follow: (listener) => {
-            this.#listeners.set(id, listener)
+            listeners.push(listener)
             listener()
           },
         },
@@ -123,8 +125,9 @@ export class HostWorld {
     const row = this.#rows[number] as PartitionRow
     const primary = this.ids[place - 1] as NodeId
     this.#rows[number] = { ...row, primary, epoch: row.epoch + 1 }
-    for (const [id, listener] of this.#listeners) {
-      if (!unaware.some((place) => this.ids[place - 1] === id)) listener()
+    for (const [id, listeners] of this.#listeners) {
+      if (unaware.some((place) => this.ids[place - 1] === id)) continue
+      for (const listener of listeners) listener()
     }
   }
 
