@@ -68,9 +68,23 @@ export class HostWorld {
   }
 
   node(place: number): WorldNode {
-    const node = this.#nodes.get(this.ids[place - 1] as NodeId)
+    const node = this.find(place)
     if (node === undefined) throw new Error(`node ${place} is not there`)
     return node
+  }
+
+  /** Undefined when it was killed. */
+  find(place: number): WorldNode | undefined {
+    return this.#nodes.get(this.idOf(place))
+  }
+
+  idOf(place: number): NodeId {
+    return this.ids[place - 1] as NodeId
+  }
+
+  /** Whether all nodes run. */
+  get isWhole(): boolean {
+    return this.#nodes.size === this.ids.length
   }
 
   /** Starts the node on what its disk has. */
