@@ -111,8 +111,12 @@ export class MapWorld {
         network: this.network.join(id),
         directory: {
           row: (partition) => this.#row(partition),
-          follow: (listener) => listeners.push(listener),
+          follow: (listener) => {
+            listeners.push(listener)
+            listener()
+          },
         },
+        setBehind: () => {},
       },
     })
     this.#nodes.set(id, { map, storage })
