@@ -25,6 +25,8 @@ export type ClusterConfig = {
   readonly address: string
   /** `host:port` of each node by its id. */
   readonly peers: ReadonlyMap<NodeId, string>
+  /** Where this node is: the replicas of a partition are put into different ones. Without it the node is a zone of its own. */
+  readonly zone: string | undefined
   readonly tls: ClusterTls | undefined
 }
 
@@ -52,6 +54,7 @@ export const ClusterSection = z.strictObject({
   secretFile: z.string().min(1),
   join: z.boolean().default(false),
   listen: Address.optional(),
+  zone: Name.optional(),
   tlsCertificate: z.string().min(1).optional(),
   tlsKey: z.string().min(1).optional(),
   tlsAuthority: z.string().min(1).optional(),
@@ -68,7 +71,7 @@ export function readClusterConfig(
   section: z.output<typeof ClusterSection>,
   file: string,
 ): Result<ClusterConfig, string> {
-  const { name, join } = section
+  const { name, join, zone } = section
   const id = section.id as NodeId
   const peers = new Map(
     Object.entries(section.peers).map(([peer, address]) => [peer as NodeId, address]),
@@ -83,7 +86,7 @@ export function readClusterConfig(
   if (!secret.ok) return secret
   const tls = readTls(section, directory)
   if (!tls.ok) return tls
-  return ok({ name, id, secret: secret.value, join, listen, address, peers, tls: tls.value })
+  return ok({ name, id, secret: secret.value, join, listen, address, peers, zone, tls: tls.value })
 }
 
 type Roster = Pick<ClusterConfig, 'id' | 'join' | 'peers' | 'address'>

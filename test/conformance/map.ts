@@ -164,6 +164,11 @@ function testEntries(open: () => Promise<Harness<DistributedMap>>): void {
     await expect(write(space, 'p', [{ kind: 'put', sortKey: 'k', value: large }])).rejects.toThrow(
       'a value of more than',
     )
+    const heavy = Array.from({ length: 17 }, (_, i) => ({
+      ...put(`k${i}`, ''),
+      value: new Uint8Array(VALUE_BYTES_MAX),
+    }))
+    await expect(write(space, 'p', heavy)).rejects.toThrow('more than 4194304 bytes')
     expect(() => context.map.space('Not A Name')).toThrow('name of a space')
   })
 }

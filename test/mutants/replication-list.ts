@@ -148,9 +148,9 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
   ),
   mutant(
     'acknowledge a repeated write that is not durable yet',
-    LOG,
-    ' && isSameVersion(found, version) && found.seq <= this.#durable.seq',
-    ' && isSameVersion(found, version)',
+    COPY,
+    'compareVersions(end, this.log.durable) <= 0',
+    'compareVersions(end, this.log.last) <= 0',
   ),
   {
     name: 'apply writes out of order',

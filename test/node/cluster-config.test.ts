@@ -36,6 +36,7 @@ test('a founder listens where its peers reach it, unless told otherwise', () => 
         join: false,
         listen: '10.0.0.1:8090',
         address: '10.0.0.1:8090',
+        zone: undefined,
         tls: undefined,
       },
     },
@@ -48,6 +49,13 @@ test('a founder listens where its peers reach it, unless told otherwise', () => 
   expect(read([...FOUNDER, 'listen = "0.0.0.0:9000"'])).toMatchObject({
     value: { cluster: { listen: '0.0.0.0:9000', address: '10.0.0.1:8090' } },
   })
+})
+
+test('a node may say where it is', () => {
+  expect(read([...FOUNDER, 'zone = "rack-1"'])).toMatchObject({
+    value: { cluster: { zone: 'rack-1' } },
+  })
+  expect(read([...FOUNDER, 'zone = ""'])).toMatchObject({ ok: false })
 })
 
 test('a secret is what its file has without the white space at the end', () => {

@@ -72,9 +72,10 @@ export class Copy {
   /** Whether what is here is all there is up to the last write. */
   get isComplete(): boolean {
     const { self, placement } = this.#options
-    const origin = placement()?.origin
-    const isUnfilled = origin !== undefined && origin !== self && this.log.durable.seq === 0
-    return this.#had === undefined && !isUnfilled
+    const known = placement()
+    // Before the table has been heard of, an empty replica may be one that has yet to be given its data.
+    const mayLack = known === undefined || (known.origin !== undefined && known.origin !== self)
+    return this.#had === undefined && !(mayLack && this.log.durable.seq === 0)
   }
 
   /** Promises a later epoch, not durably yet: whatever is under way in an earlier one ends. */
@@ -126,12 +127,17 @@ export class Copy {
 
   /** A primary of the promised epoch has written, or asks how far this replica has come. */
   follow(from: NodeId, { epoch, history, committed, write }: Append): void {
-    if (this.#fetch !== undefined) return
+    // A page of an earlier epoch's fetch may still be on its way to the disk, and changes what is here.
+    if (this.#fetch !== undefined || this.#out.awaits(({ kind }) => kind === 'fetch')) return
     const end = endOf(history)
-    const mayAppend = this.isComplete && write !== undefined
+    const isFull = this.log.last.seq - this.log.durable.seq >= this.#options.bounds.inFlight
+    // What a slow disk cannot take now is fetched later, so that it does not pile up here.
+    const mayAppend = this.isComplete && write !== undefined && !isFull
     if (mayAppend && isSameVersion(write.previous, this.log.last)) {
       this.#accept(write, { epoch, node: from })
-    } else if (this.isComplete && this.log.has(end)) {
+    } else if (this.isComplete && compareVersions(end, this.log.durable) <= 0) {
+      // What ends in the epoch of its primary is the beginning of what that has. A question that comes
+      // late finds more than it asks for, and the end that it names perhaps not kept any more.
       this.#out.send(from, { kind: 'appended', epoch, version: end })
     } else {
       // What waits for the disk may yet turn out to be what is missing.

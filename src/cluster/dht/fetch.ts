@@ -64,7 +64,9 @@ export class Fetch {
       assert(record !== undefined, 'a durable record is in the engine')
       return keysOf(partition, record)
     })
-    this.#ask()
+    const keysBytes = this.#keys.reduce((sum, key) => sum + key.length, 0)
+    if (keysBytes > this.#options.bounds.pageBytes) this.#clear()
+    else this.#ask()
   }
 
   get from(): NodeId {
@@ -175,7 +177,8 @@ export class Fetch {
     // Fewer records than a replica keeps only stay behind while more are to come.
     const isFull = records.length >= Math.min(last.seq, bounds.retained)
     const had = isFull && compareVersions(last, this.#until) >= 0 ? undefined : this.#had
-    if (had !== undefined) operations.push(sealOperation(partition, promised()))
+    // The records that go may have been the only ones to stand for the promise of their epoch.
+    if (last.epoch < promised()) operations.push(sealOperation(partition, promised()))
     if (isComplete() !== (had === undefined)) operations.push(incompleteOperation(partition, had))
     this.#since = last
     this.#keys = []

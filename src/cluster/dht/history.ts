@@ -31,14 +31,15 @@ export function retainedOf({ key, value }: EngineEntry): Retained {
  * The retained records of a partition as its engine has them, oldest first. A storage engine may
  * lose what it had made durable and say nothing (LevelDB skips damaged parts of its log), so they
  * are proved complete before the partition serves: consecutive, exactly as many as are kept, and
- * reaching `mark`, a version known to have been durable. Throws an AetherError `data-damaged`
+ * reaching `mark`, a version known to have been durable, unless a later epoch has been `promised`:
+ * then what was marked may have given way to a better history. Throws an AetherError `data-damaged`
  * otherwise. A replica that admits to be incomplete is only held to the first.
  */
 export function recoverHistory(
   partition: PartitionId,
   records: readonly EngineEntry[],
   mark: Version = VERSION_NONE,
-  { isComplete = true, count = RECORDS_RETAINED }: HistoryOptions = {},
+  { isComplete = true, promised = 0, count = RECORDS_RETAINED }: HistoryOptions = {},
 ): Retained[] {
   const retained = records.map(retainedOf)
   for (const [index, { version }] of retained.entries()) {
@@ -50,7 +51,7 @@ export function recoverHistory(
   }
   if (!isComplete) return retained
   const last = retained.at(-1)?.version ?? VERSION_NONE
-  if (compareVersions(last, mark) < 0) {
+  if (promised <= mark.epoch && compareVersions(last, mark) < 0) {
     throw damaged(partition, `its last write is ${format(last)}, but ${format(mark)} was durable`)
   }
   if (retained.length !== Math.min(last.seq, count)) {
@@ -60,7 +61,11 @@ export function recoverHistory(
 }
 
 /** `count`: how many are kept, if not `RECORDS_RETAINED`. */
-export type HistoryOptions = { readonly isComplete?: boolean; readonly count?: number }
+export type HistoryOptions = {
+  readonly isComplete?: boolean
+  readonly promised?: number
+  readonly count?: number
+}
 
 function damaged(partition: PartitionId, detail: string): AetherError {
   return new AetherError(

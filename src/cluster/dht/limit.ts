@@ -5,6 +5,7 @@ import {
   type MapOperation,
   OPERATIONS_MAX,
   VALUE_BYTES_MAX,
+  WRITE_BYTES_MAX,
 } from '../../base/port.ts'
 import type { MapWrite } from './effect.ts'
 
@@ -28,6 +29,8 @@ export function assertWrite({ partitionKey, operations, requestId }: MapWrite): 
   assert(operations.length > 0, 'a write without operations')
   assert(operations.length <= OPERATIONS_MAX, `a write of more than ${OPERATIONS_MAX} operations`)
   for (const operation of operations) assertOperation(operation)
+  const sizeBytes = operations.reduce((sum, operation) => sum + sizeOf(operation), 0)
+  assert(sizeBytes <= WRITE_BYTES_MAX, `a write of more than ${WRITE_BYTES_MAX} bytes`)
   const changed = operations.filter(({ kind }) => kind !== 'check').map(({ sortKey }) => sortKey)
   assert(new Set(changed).size === changed.length, 'a write that changes an entry twice')
 }
@@ -36,6 +39,11 @@ function assertOperation(operation: MapOperation): void {
   assertKey(operation.sortKey)
   if (operation.kind !== 'put') return
   assert(operation.value.length <= VALUE_BYTES_MAX, `a value of more than ${VALUE_BYTES_MAX} bytes`)
+}
+
+function sizeOf(operation: MapOperation): number {
+  const value = operation.kind === 'put' ? operation.value.length : 0
+  return utf8(operation.sortKey).length + value
 }
 
 function sizeWithin(text: string, bytesMax: number): boolean {

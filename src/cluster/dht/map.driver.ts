@@ -1,10 +1,10 @@
 import { assert } from '../../base/assert.ts'
 import type { PartitionId } from '../../base/ids.ts'
-import type { DistributedMap, MapSpace } from '../../base/port.ts'
+import type { DistributedMap, MapSpace, SpaceOptions } from '../../base/port.ts'
+import { PARTITION_COUNT } from '../partition/index.ts'
 import { decodeEntry } from './entry.ts'
 import { EntryCache } from './entry-cache.ts'
-import { keyAfter, prefixEnd, spacePrefix } from './key.ts'
-import { PARTITION_COUNT } from './partition.ts'
+import { entryName, keyAfter, prefixEnd, spacePrefix } from './key.ts'
 import { ReplicaHost, type ReplicaHostOptions } from './replica-host.driver.ts'
 import { Space, type SpaceParts } from './space.driver.ts'
 
@@ -14,8 +14,13 @@ import { Space, type SpaceParts } from './space.driver.ts'
  */
 export async function openReplicatedMap(options: ReplicatedMapOptions): Promise<ReplicatedMap> {
   const host = new ReplicaHost(options)
-  await host.verify()
   const cache: SpaceParts['cache'] = new EntryCache(options.cacheBytes ?? CACHE_BYTES)
+  host.onApplied((_, entries) => {
+    for (const { space, partitionKey, sortKey } of entries) {
+      cache.delete(entryName(space, partitionKey, sortKey))
+    }
+  })
+  await host.verify()
   return new ReplicatedMap({ host, engine: options.engine, cache })
 }
 
@@ -34,11 +39,17 @@ export class ReplicatedMap implements DistributedMap {
     this.#parts = parts
   }
 
-  space(name: string): MapSpace {
+  space(name: string, { consistency = 'strong' }: SpaceOptions = {}): MapSpace {
     assert(/^[a-z0-9-]{1,64}$/.test(name), `not a name of a space: ${name}`)
-    const made = this.#spaces.get(name) ?? new Space(name, this.#parts)
+    const made = this.#spaces.get(name) ?? new Space(name, this.#parts, consistency)
+    assert(made.consistency === consistency, `the space ${name} is not ${consistency}`)
     this.#spaces.set(name, made)
     return made
+  }
+
+  /** The replicas that the map lives on. */
+  get replicas(): ReplicaHost {
+    return this.#parts.host
   }
 
   /**

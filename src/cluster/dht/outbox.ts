@@ -18,6 +18,11 @@ export class Outbox<Pending> {
     return this.#pending.length === 0
   }
 
+  /** Whether something of this sort awaits the disk. */
+  awaits(isOfSort: (item: Pending) => boolean): boolean {
+    return this.#pending.some(({ item }) => isOfSort(item))
+  }
+
   persist(operations: readonly EngineOperation[], version: Version | undefined, item: Pending) {
     const token = ++this.#tokenLast
     this.#pending.push({ token, item })

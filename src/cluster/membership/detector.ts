@@ -10,6 +10,7 @@
  *    time it was. A majority, since who was cut off or has just started has not seen what happened.
  */
 import type { NodeId } from '../../base/ids.ts'
+import type { Progress } from '../partition/index.ts'
 import { quorum } from '../rabia/index.ts'
 import type { Heartbeat } from '../wire/index.ts'
 import { Hearing } from './hearing.ts'
@@ -20,8 +21,11 @@ export class Detector {
   readonly #members = new Map<NodeId, Watched>()
   #voters: readonly NodeId[] = []
   #isLeaving = false
+  #progress: Progress = { tableVersion: 0, behind: '' }
   #nowMs = 0
-  #sent = { atMs: Number.NEGATIVE_INFINITY, word: '' }
+  #said = ''
+  /** Since this node has told the others anything; all of it, stalls included. */
+  #mutedMs = Number.POSITIVE_INFINITY
 
   constructor(self: NodeId) {
     this.#self = self
@@ -52,16 +56,24 @@ export class Detector {
       case 'leave':
         this.#isLeaving = true
         return []
+      case 'stay':
+        this.#isLeaving = false
+        return []
+      case 'progress':
+        this.#progress = input.progress
+        return []
       case 'tick':
         this.#nowMs += Math.min(input.elapsedMs, STRIDE_MAX_MS)
+        this.#mutedMs += input.elapsedMs
         return [...this.#tell(), ...this.#review()]
     }
   }
 
   /** All members as this node sees them, itself included; ascending by id. */
   health(): readonly MemberHealth[] {
-    const all = [...this.#members].map(([id, { hearing, state }]) => ({
+    const all = [...this.#members].map(([id, { hearing, state, said }]) => ({
       id,
+      progress: id === this.#self ? this.#progress : said?.progress,
       state,
       isSteady: state === 'up' && this.#isSteady(id),
       silentMs: id === this.#self ? 0 : hearing.silentMs(this.#nowMs),
@@ -84,27 +96,33 @@ export class Detector {
     }
   }
 
-  #hear(from: NodeId, { hears, steady, isLeaving }: Heartbeat): void {
+  #hear(from: NodeId, { hears, steady, isLeaving, progress }: Heartbeat): void {
     const member = this.#members.get(from)
     if (member === undefined) return
     member.hearing.heard(this.#nowMs)
-    member.said = { hears: new Set(hears), steady: new Set(steady), isLeaving }
+    member.said = { hears: new Set(hears), steady: new Set(steady), isLeaving, progress }
   }
 
-  /** Regularly, and at once when there is something new to say. */
+  /** Regularly, and at once when there is something new to say or this node has stalled: the next stall may be near. */
   #tell(): readonly DetectorEffect[] {
     const peers = [...this.#members.keys()].filter((id) => id !== this.#self)
     const heartbeat = this.#heartbeat()
     const word = JSON.stringify(heartbeat)
-    const isDue = this.#nowMs - this.#sent.atMs >= HEARTBEAT_MS
-    if (peers.length === 0 || (!isDue && word === this.#sent.word)) return []
-    this.#sent = { atMs: this.#nowMs, word }
+    const isDue = this.#mutedMs >= HEARTBEAT_MS
+    if (peers.length === 0 || (!isDue && word === this.#said)) return []
+    this.#said = word
+    this.#mutedMs = 0
     return [{ kind: 'send', to: peers, heartbeat }]
   }
 
   #heartbeat(): Heartbeat {
     const steady = [...this.#members.keys()].filter((id) => this.#holdsSteady(id))
-    return { hears: this.#heard(), steady, isLeaving: this.#isLeaving }
+    return {
+      hears: this.#heard(),
+      steady,
+      isLeaving: this.#isLeaving,
+      progress: this.#progress,
+    }
   }
 
   #heard(): readonly NodeId[] {
@@ -193,7 +211,9 @@ export class Detector {
  * - `refused`: the machine of `peer` has answered that nobody listens on its port.
  * - `relieved`: its roles were given to others, because those found it down or leaving: this node takes it for true.
  * - `connected`: what this node sends reaches `peer` from now on.
- * - `leave`: this node is about to stop, for good: from now on it says so.
+ * - `leave`: this node is about to stop: from now on it says so.
+ * - `stay`: it is not, after all.
+ * - `progress`: of the replicas of this node.
  * - `tick`: so much time has passed since the tick before.
  */
 export type DetectorInput =
@@ -208,6 +228,8 @@ export type DetectorInput =
   | { readonly kind: 'relieved'; readonly member: NodeId }
   | { readonly kind: 'connected'; readonly peer: NodeId }
   | { readonly kind: 'leave' }
+  | { readonly kind: 'stay' }
+  | { readonly kind: 'progress'; readonly progress: Progress }
   | { readonly kind: 'tick'; readonly elapsedMs: number }
 
 /**
@@ -240,6 +262,8 @@ export type MemberHealth = {
   readonly isSteady: boolean
   /** Since it was last heard; 0 of this node itself. */
   readonly silentMs: number
+  /** As it last said; undefined when it has said nothing yet. */
+  readonly progress: Progress | undefined
 }
 
 type Watched = {
@@ -250,6 +274,7 @@ type Watched = {
         readonly hears: ReadonlySet<NodeId>
         readonly steady: ReadonlySet<NodeId>
         readonly isLeaving: boolean
+        readonly progress: Progress
       }
     | undefined
   state: MemberState

@@ -1,10 +1,10 @@
 /** The failure detector of this node, joined with its connections and with the time; tells the operator what it finds. */
 import type { NodeId } from '../../base/ids.ts'
-import type { Standings } from '../partition/index.ts'
+import type { Situation } from '../partition/directory.driver.ts'
 import type { Report } from '../report.ts'
 import { decodeHeartbeat, encodeHeartbeat } from '../wire/index.ts'
 import { Detector, type DetectorEffect, type DetectorInput, type MemberHealth } from './detector.ts'
-import { standingsOf } from './standing.ts'
+import { progressOf, standingsOf } from './standing.ts'
 
 export class Liveness {
   readonly #detector: Detector
@@ -20,14 +20,15 @@ export class Liveness {
     return this.#detector.health()
   }
 
-  /** What may be entrusted to each of the members. */
-  standings(): Standings {
-    return standingsOf(this.health())
-  }
-
   /** Everything but ticks and heartbeats. */
   take(input: Exclude<DetectorInput, { readonly kind: 'tick' | 'heartbeat' }>): void {
     this.#step(input)
+  }
+
+  /** What is known now of the members, of whom `voters` vote. */
+  situation(voters: readonly NodeId[]): Situation {
+    const health = this.health()
+    return { standings: standingsOf(health), progress: progressOf(health), voters }
   }
 
   /** A frame of the heartbeat channel; false when it is none. */

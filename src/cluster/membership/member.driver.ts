@@ -1,19 +1,12 @@
 /**
  * This node as a member of its cluster: joins its replica of the log with the connections to the others, admits them, and
- * changes the members when an administrator or the rules say so.
+ * tells each of its parts what it has to know.
  */
 import { closeInOrder } from '../../base/closing.ts'
 import type { NodeId } from '../../base/ids.ts'
-import type { OutcomeUnknown, Unavailable } from '../../base/port.ts'
-import { err, ok, type Result } from '../../base/result.ts'
-import { type Consensus, TICK_MS } from '../control/consensus.driver.ts'
-import {
-  excluded,
-  type MembershipChange,
-  type MembershipRefusal,
-  type ReplicatedControlStore,
-  removed,
-} from '../control/index.ts'
+import type { Result } from '../../base/result.ts'
+import type { Consensus } from '../control/consensus.driver.ts'
+import { excluded, type ReplicatedControlStore, removed } from '../control/index.ts'
 import type { Message } from '../rabia/index.ts'
 import type { Report } from '../report.ts'
 import {
@@ -33,10 +26,11 @@ import {
 import type { AddRefusal, ClusterAdmin, ClusterStatus, RemoveRefusal } from './admin.ts'
 import { isFinal } from './admission.ts'
 import type { TransportCallbacks } from './callbacks.ts'
-import { missingQuorum, ownChange, promotion, removalRefusal } from './change.ts'
+import { missingQuorum } from './change.ts'
 import { Departure } from './departure.driver.ts'
 import { Gate } from './gate.driver.ts'
 import { type Home, type HomeOptions, openHome } from './home.driver.ts'
+import { MemberChanges } from './member-changes.driver.ts'
 import { explainObstacle } from './obstacle.ts'
 import { Reachability } from './reachability.ts'
 import { Roles } from './roles.driver.ts'
@@ -59,12 +53,11 @@ export class ClusterMember implements ClusterAdmin {
   readonly #gate: Gate
   readonly #reachability: Reachability
   readonly #departure: Departure
+  readonly #changes: MemberChanges
   readonly #fail: (fault: unknown) => void
   #epoch = -1
   #tick = 0
-  #isChanging = false
   #isClosing = false
-  #strandedTicks = 0
 
   /** Opens what the data directory holds of the cluster. Nobody is talked to before `start`. Rejects with an AetherError. */
   static async open(options: ClusterMemberOptions): Promise<ClusterMember> {
@@ -97,6 +90,7 @@ export class ClusterMember implements ClusterAdmin {
     this.#reachability = new Reachability(report)
     this.roles = new Roles({
       self,
+      zone: options.zone,
       report,
       isAlone: options.connect === undefined,
       read: (key) => home.consensus.machine.state.get(key),
@@ -110,6 +104,19 @@ export class ClusterMember implements ClusterAdmin {
     })
     this.network.listen(HEARTBEAT_CHANNEL, {
       receive: (from, payload) => this.roles.liveness.receive(from, payload),
+    })
+    this.#changes = new MemberChanges({
+      self,
+      address,
+      report,
+      gate: this.#gate,
+      consensus: home.consensus,
+      observe: () => this.#observe(),
+      // The voters at the beginning are given the partitions: who comes later holds none of the data.
+      mayPromote: () => this.roles.partitions.table !== undefined,
+      status: () => this.status(),
+      obstacle: () => this.obstacle(),
+      excluded: (reason) => this.#fail(excluded(self, reason, undefined)),
     })
     this.#transport = options.connect?.({
       counts: this.dropped,
@@ -163,31 +170,15 @@ export class ClusterMember implements ClusterAdmin {
       unaware: this.#departure.unaware,
       latest: this.#gate.latest,
     })
-    return obstacle ?? this.roles.partitions.fault
+    return obstacle ?? this.roles.obstacle()
   }
 
-  async add(id: NodeId): Promise<Result<ClusterStatus, AddRefusal>> {
-    const { epoch } = this.#members
-    if (this.#find(id)) return err({ kind: 'already-member' })
-    const applicants = this.#gate.applicants(this.#tick)
-    const applicant = applicants.find((each) => each.id === id)
-    if (applicant === undefined) {
-      return err({ kind: 'not-waiting', waiting: applicants.map((each) => each.id) })
-    }
-    const { incarnation, address } = applicant
-    const refusal = await this.#change({ kind: 'add', epoch, node: id, incarnation, address })
-    if (refusal === undefined) return ok(this.status())
-    if (refusal.kind !== 'refused') return err(refusal)
-    return err({ kind: refusal.why === 'already-member' ? 'already-member' : 'other-change' })
+  add(id: NodeId): Promise<Result<ClusterStatus, AddRefusal>> {
+    return this.#changes.add(id, this.#tick)
   }
 
-  async remove(id: NodeId): Promise<Result<ClusterStatus, RemoveRefusal>> {
-    const { epoch } = this.#members
-    const unwise = removalRefusal(this.#members, this.#observe(), id)
-    if (unwise !== undefined) return err(unwise)
-    const refusal = await this.#change({ kind: 'remove', epoch, node: id })
-    if (refusal === undefined) return ok(this.status())
-    return err(refusal.kind === 'refused' ? { kind: 'other-change' } : refusal)
+  remove(id: NodeId): Promise<Result<ClusterStatus, RemoveRefusal>> {
+    return this.#changes.remove(id)
   }
 
   /** Ends the connections, answers whatever waits and closes the files. No call may follow. */
@@ -315,74 +306,16 @@ export class ClusterMember implements ClusterAdmin {
     this.#tick++
     const isBound = this.#gate.ownEpoch > 0 && this.#find(this.#options.self)?.incarnation
     if (isBound) this.roles.tick(votersOf(this.#members))
-    if (this.#tick % MAINTENANCE_TICKS === 1 && !this.#isChanging) this.#maintain()
-  }
-
-  /** Has the members changed where the rules say so. */
-  #maintain(): void {
-    const isShort = missingQuorum(this.#members, this.#observe()) !== undefined
-    this.#watchStranding(isShort && this.#gate.latest !== undefined)
-    if (isShort) return
-    const { self: id, address } = this.#options
-    const own = this.#gate.ownEpoch === 0 ? undefined : this.#find(id)
-    const { incarnation } = this.#consensus
-    const change = ownChange(own, { incarnation, address }) ?? this.#promotion()
-    if (change === undefined) return
-    this.#isChanging = true
-    void this.#change(change).then((refusal) => {
-      this.#isChanging = false
-      if (change.kind !== 'bind' || refusal?.kind !== 'refused') return
-      if (refusal.why === 'other-incarnation') {
-        this.#fail(excluded(this.#options.self, refusal.why))
-      }
-    })
-  }
-
-  /** Tells it once, when it has lasted: a node that only has to catch up knows as much as the others before. */
-  #watchStranding(isStranded: boolean): void {
-    this.#strandedTicks = isStranded ? this.#strandedTicks + MAINTENANCE_TICKS : 0
-    if (this.#strandedTicks !== STRANDED_TICKS) return
-    this.#options.report('warn', 'this node is left behind', { reason: this.obstacle() })
-  }
-
-  #promotion(): MembershipChange | undefined {
-    // The voters at the beginning are given the partitions: who comes later holds none of the data.
-    if (this.roles.partitions.table === undefined) return undefined
-    const node = promotion(this.#members, this.#observe())
-    return node === undefined ? undefined : { kind: 'promote', epoch: this.#members.epoch, node }
-  }
-
-  /** Has the log order the change, if it can now; undefined when it has taken place. */
-  async #change(change: MembershipChange): Promise<ChangeOutcome> {
-    const missing = missingQuorum(this.#members, this.#observe())
-    if (missing !== undefined) {
-      const { reached, voters, needed } = missing
-      const reason = `${reached} of ${voters} voters can be reached, and ${needed} are needed`
-      return { kind: 'unavailable', reason }
-    }
-    const outcome = await this.control.execute(change)
-    if (!outcome.ok) return outcome.error
-    if (outcome.value.kind !== 'refused') return undefined
-    return { kind: 'refused', why: outcome.value.why as MembershipRefusal }
+    this.#changes.tick(this.#tick)
   }
 }
 
 export type ClusterMemberOptions = HomeOptions & {
   /** `host:port` under which the other members reach this node; empty when it listens to nobody. */
   readonly address: string
+  /** Of this node: where it is, and what is likely to fail with it. */
+  readonly zone?: string | undefined
   /** Makes the transport; absent for a node that is alone. */
   readonly connect?: (callbacks: TransportCallbacks) => Transport
   readonly report: Report
 }
-
-type ChangeOutcome =
-  | Unavailable
-  | OutcomeUnknown
-  | { readonly kind: 'refused'; readonly why: MembershipRefusal }
-  | undefined
-
-/** Half a second: soon enough for whoever waits to be promoted. */
-const MAINTENANCE_TICKS = 500 / TICK_MS
-
-/** Five seconds: several times what it takes to reach somebody who is there. */
-const STRANDED_TICKS = 5_000 / TICK_MS

@@ -1,6 +1,7 @@
 import type { NodeId } from '../../base/ids.ts'
 import type { MembershipSnapshot } from '../control/index.ts'
 import {
+  contains,
   type PartitionTable,
   partitionsLed,
   type Standing,
@@ -9,6 +10,7 @@ import {
 import type { ClusterStatus, MemberStatus, PartitionStatus } from './admin.ts'
 import { missingQuorum } from './change.ts'
 import type { MemberHealth } from './detector.ts'
+import { progressOf } from './standing.ts'
 import type { Observations } from './view.ts'
 import type { Applicant } from './waiting.ts'
 
@@ -56,11 +58,15 @@ function partitionStatus(table: PartitionTable, health: readonly MemberHealth[])
   const standings = new Map(
     health.map(({ id, state }): [NodeId, Standing] => [id, state === 'down' ? 'down' : 'present']),
   )
+  const progress = progressOf(health)
+  // Who has yet to look at the newest table is not taken for one that lacks something.
+  const isBehind = (partition: number, id: NodeId) =>
+    contains(progress.get(id)?.behind ?? '', partition)
   const led = [...partitionsLed(table)].map(([node, partitions]) => ({ node, partitions }))
   return {
     tableVersion: table.version,
     total: table.rows.length,
-    underReplicated: underReplicated(table, standings),
+    underReplicated: underReplicated(table, standings, isBehind),
     led,
   }
 }

@@ -3,13 +3,16 @@
  * changes roles when members go down, stop and return.
  *
  * Every voter would do the same, so nothing depends on who does: by convention the lowest one that is not down writes, and each
- * further one when it has waited half a second longer. A write holds for the table it was decided on, or not at all.
+ * further one when it has waited half a second longer. A write holds for the table it was decided on, or not at all. What is not
+ * urgent changes the table once a second at most.
  */
 import { randomUUID } from 'node:crypto'
 import type { NodeId, PartitionId, RequestId } from '../../base/ids.ts'
 import type { ControlEntry, ControlStore, Revision } from '../../base/port.ts'
 import type { Report } from '../report.ts'
-import { plan } from './planner.ts'
+import { growing, grown } from './growth.ts'
+import { type Candidate, plan } from './planner.ts'
+import { behindIn, type Progress } from './progress.ts'
 import {
   decodeTable,
   encodeTable,
@@ -22,20 +25,28 @@ import {
   tableKey,
 } from './table.ts'
 import { type RoleChange, type Standings, type Transition, transition } from './transition.ts'
+import { zoneKey } from './zone.ts'
 
 export class PartitionDirectory {
   readonly #options: DirectoryOptions
   readonly #alone: PartitionTable | undefined
+  readonly #listeners: ((table: PartitionTable) => void)[] = []
   #table: PartitionTable | undefined
   #fault: TableFault | undefined
   #revision: Revision | undefined
   #led = 0
   #failovers = 0
   #isWriting = false
-  readonly #listeners = new Set<() => void>()
   /** The question that was last answered with nothing to do. */
   #settled = ''
   #dueTicks = 0
+  /** Since the table was last seen to change. */
+  #calmTicks = 0
+  /** Until a write that failed is tried again. */
+  #pauseTicks = 0
+  #lastFailure: string | undefined
+  /** Since a first table could have been written. */
+  #formingTicks = 0
 
   constructor(options: DirectoryOptions) {
     this.#options = options
@@ -55,9 +66,10 @@ export class PartitionDirectory {
     return this.table === undefined ? undefined : rowOf(this.table, partition)
   }
 
-  /** Calls back whenever rows may have changed, from the first table on. */
-  onChange(listener: () => void): void {
-    this.#listeners.add(listener)
+  /** `listener` is called with the table now, if there is one, and whenever it changes, before anything else is done with it. */
+  follow(listener: (table: PartitionTable) => void): void {
+    this.#listeners.push(listener)
+    if (this.table !== undefined) listener(this.table)
   }
 
   /** How many partitions this node leads. */
@@ -88,52 +100,104 @@ export class PartitionDirectory {
     const before = this.#table
     this.#table = decoded?.ok ? decoded.value : undefined
     this.#fault = decoded?.ok === false ? decoded.error : undefined
+    this.#calmTicks = 0
     if (this.fault !== undefined) this.#options.report('warn', this.fault, {})
+    if (this.#table !== undefined) for (const listener of this.#listeners) listener(this.#table)
     this.#tellLed()
     for (const id of relieved(before, this.#table)) this.#options.relieved(id)
-    for (const listener of this.#listeners) listener()
   }
 
-  /** Time has passed; `voters` ascend. `canWrite`: whether enough of them are reached. */
-  tick(standings: Standings, voters: readonly NodeId[], canWrite: () => boolean): void {
-    const isIdle = this.#alone !== undefined || this.#fault !== undefined || this.#isWriting
+  /** Time has passed. `canWrite`: whether enough voters are reached. */
+  tick(situation: Situation, canWrite: () => boolean): void {
+    this.#calmTicks++
+    if (this.#pauseTicks > 0) this.#pauseTicks--
+    const { standings, voters } = situation
+    const isIdle = this.#alone !== undefined || this.#isWriting || this.#pauseTicks > 0
+    if (isIdle || !voters.includes(this.#options.self) || !canWrite()) return
     const live = voters.filter((id) => standings.get(id) !== 'down')
     const rank = live.indexOf(this.#options.self)
-    if (isIdle || rank < 0) return
-    const question = `${this.#revision} ${[...standings].join()}`
-    if (question === this.#settled || !canWrite()) return
-    const next = this.#next(standings, voters)
+    if (this.#fault === undefined && rank >= 0) this.#review(situation, rank)
+    const isZoneSaid = this.#zoneOf(this.#options.self) === (this.#options.zone ?? '')
+    if (!isZoneSaid && !this.#isWriting && this.#pauseTicks === 0) void this.#writeZone()
+  }
+
+  #review(situation: Situation, rank: number): void {
+    const { standings, progress, voters } = situation
+    const zones = voters.map((id) => [id, this.#zoneOf(id)])
+    const question = JSON.stringify([this.#revision, [...standings], [...progress], zones])
+    if (question === this.#settled) return
+    const next = this.#next(situation)
     if (next === undefined) {
       this.#settled = question
       this.#dueTicks = 0
-    } else if (this.#dueTicks++ >= rank * RANK_TICKS) {
+    } else if (next !== 'later' && this.#dueTicks++ >= rank * RANK_TICKS) {
       this.#dueTicks = 0
       void this.#write(next())
     }
   }
 
   /** What is to be done, not worked out yet: a plan takes a while, and the turn may be another voter's. */
-  #next(standings: Standings, voters: readonly NodeId[]): (() => Transition) | undefined {
-    if (this.#table === undefined) return () => ({ table: formation(voters), changes: [] })
-    const next = transition(this.#table, standings)
-    return next && (() => next)
+  #next({ standings, progress, voters }: Situation): (() => Transition) | 'later' | undefined {
+    const table = this.#table
+    const members = voters.map((id) => this.#candidate(id))
+    if (table === undefined) {
+      const isKnown = voters.every((id) => this.#zoneOf(id) !== undefined)
+      if (!isKnown && this.#formingTicks++ < FORMING_TICKS_MAX) return 'later'
+      return () => ({ table: formation(members), changes: [] })
+    }
+    const isBehind = behindIn(table, progress)
+    const next = transition(table, standings, isBehind)
+    const isCalm = this.#calmTicks >= CALM_TICKS
+    if (next !== undefined) {
+      const isUrgent = next.changes.some(({ kind }) => kind !== 'return')
+      return isUrgent || isCalm ? () => next : 'later'
+    }
+    const known = members.filter(({ id }) => this.#zoneOf(id) !== undefined)
+    const options = { table, members: known, standings, isBehind }
+    const partitions = growing(options)
+    if (partitions.length === 0) return undefined
+    return isCalm ? () => grown(options, partitions) : 'later'
+  }
+
+  #candidate(id: NodeId): Candidate {
+    return { id, zone: this.#zoneOf(id) || undefined }
+  }
+
+  /** Undefined when the node has not said it yet. */
+  #zoneOf(id: NodeId): string | undefined {
+    return this.#options.read(zoneKey(id))?.value
+  }
+
+  async #writeZone(): Promise<void> {
+    const { self, zone = '' } = this.#options
+    await this.#put(zoneKey(self), zone, this.#options.read(zoneKey(self))?.revision)
   }
 
   async #write({ table, changes }: Transition): Promise<void> {
-    const { control, report } = this.#options
     const key = tableKey(REPLICATION_FACTOR)
+    const isDone = await this.#put(key, encodeTable(table), this.#revision)
+    if (isDone) this.#tell(table, changes)
+  }
+
+  /** False when it is not known to have been written. */
+  async #put(key: string, value: string, revision: Revision | undefined): Promise<boolean> {
+    const { control, report } = this.#options
     this.#isWriting = true
-    const outcome = await control.write([{ kind: 'put', key, value: encodeTable(table) }], {
-      preconditions: [{ key, revision: this.#revision ?? 'absent' }],
+    const outcome = await control.write([{ kind: 'put', key, value }], {
+      preconditions: [{ key, revision: revision ?? 'absent' }],
       requestId: `partitions ${randomUUID()}` as RequestId,
     })
     this.#isWriting = false
-    if (outcome.ok) this.#tell(table, changes)
-    else if (outcome.error.kind !== 'conflict') {
-      report('warn', 'the partition table could not be changed yet', {
-        reason: outcome.error.reason,
-      })
+    const failure =
+      outcome.ok || outcome.error.kind === 'conflict' ? undefined : outcome.error.reason
+    if (failure !== undefined) {
+      this.#pauseTicks = RANK_TICKS
+      if (failure !== this.#lastFailure) {
+        report('warn', 'the partition table could not be changed yet', { reason: failure })
+      }
     }
+    this.#lastFailure = failure
+    return outcome.ok
   }
 
   #tell(table: PartitionTable, changes: readonly RoleChange[]): void {
@@ -169,8 +233,19 @@ export class PartitionDirectory {
   }
 }
 
+/** What this node knows of the members now. */
+export type Situation = {
+  readonly standings: Standings
+  /** Of those that have said something. */
+  readonly progress: ReadonlyMap<NodeId, Progress>
+  /** Ascending; they are to hold the partitions. */
+  readonly voters: readonly NodeId[]
+}
+
 export type DirectoryOptions = {
   readonly self: NodeId
+  /** Nodes of one zone are likely to fail together; a node without one is a zone of its own. */
+  readonly zone?: string | undefined
   /** Nothing is written: this node leads everything. */
   readonly isAlone: boolean
   /** An entry of the control state, as this node has applied it. */
@@ -187,10 +262,17 @@ const REPLICATION_FACTOR = 3
 /** At a tick of 20 ms this is half a second: enough for whoever comes first. */
 const RANK_TICKS = 25
 
+/** A second, for what can wait: a table is written, and every partition in it interrupted, seldom. */
+const CALM_TICKS = 50
+
+/** Three seconds for the members of the beginning to say their zones. Who is not there by then has none. */
+const FORMING_TICKS_MAX = 150
+
 const SENTENCES: Readonly<Record<RoleChange['kind'], string>> = {
   failover: 'failover: a member is down, and others lead its partitions from now on',
   'hand-over': 'hand-over: a member is about to stop, and others lead its partitions from now on',
   return: 'return: a member is well again, and partitions that others led for it are led by it',
+  growth: 'growth: members get replicas of partitions that have too few, and fetch the data',
 }
 
 /** Those who led partitions as their preferred primaries, and do not any more. */
@@ -203,7 +285,6 @@ function relieved(before?: PartitionTable, after?: PartitionTable): ReadonlySet<
   return new Set(lost.map(({ primary }) => primary))
 }
 
-function formation(voters: readonly NodeId[]): PartitionTable {
-  const members = voters.map((id) => ({ id, zone: undefined }))
+function formation(members: readonly Candidate[]): PartitionTable {
   return formTable(REPLICATION_FACTOR, plan({ members, factor: REPLICATION_FACTOR }))
 }

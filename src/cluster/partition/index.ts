@@ -1,3 +1,6 @@
+export * from './growth.ts'
 export * from './planner.ts'
+export * from './progress.ts'
 export * from './table.ts'
 export * from './transition.ts'
+export * from './zone.ts'

@@ -2,8 +2,10 @@
  * Where each partition is and who orders its writes: a value of the control state, one table for each replication factor in use.
  * Nodes never compute it for themselves; they read what was committed.
  *
- * 1. A row's epoch grows by one whenever its primary changes, and never otherwise: (partition, epoch) names one primary for good.
- * 2. Members change their role by a new primary; a change of the set goes through `stage` and `target`.
+ * 1. A row's epoch grows by one whenever its primary or its replicas change, and never otherwise: (partition, epoch) names one
+ *    primary and one set for good.
+ * 2. Members change their role by a new primary, and a set that is too small grows; any other change of it goes through `stage`
+ *    and `target`.
  */
 import { assert } from '../../base/assert.ts'
 import type { NodeId, PartitionId } from '../../base/ids.ts'
@@ -29,6 +31,11 @@ export type PartitionRow = {
   readonly stage: 'normal'
   /** The replicas after the move that is planned; undefined when none is. */
   readonly target: readonly NodeId[] | undefined
+  /**
+   * Who had the data when the set first grew: until one of the others has been given them, its being empty means nothing.
+   * Undefined when the partition began empty everywhere.
+   */
+  readonly origin: NodeId | undefined
 }
 
 /** Of each partition its replicas, the preferred primary first. */
@@ -46,7 +53,7 @@ export function formTable(factor: number, placement: Placement): PartitionTable 
   const rows = placement.map((replicas): PartitionRow => {
     const [primary] = replicas
     assert(primary !== undefined, 'a partition without a replica')
-    return { replicas, primary, epoch: 1, stage: 'normal', target: undefined }
+    return { replicas, primary, epoch: 1, stage: 'normal', target: undefined, origin: undefined }
   })
   return { factor, version: 1, rows }
 }
@@ -71,17 +78,22 @@ export function tableKey(factor: number): string {
 
 /**
  * Three lines of head, then a line a partition: format; factor and version; the nodes; and `replicas:primary:epoch`, with
- * `:target` while a move is planned, where nodes are their places in the third line. With 12 nodes and three replicas it comes
+ * `:target` while a move is planned and `:origin` after it, where nodes are their places in the third line. With 12 nodes and three replicas it comes
  * to some 15 KB, which must stay well below what a value of the control state may be.
  */
 export function encodeTable({ factor, version, rows }: PartitionTable): string {
-  const named = rows.flatMap(({ replicas, target = [] }) => [...replicas, ...target])
+  const named = rows.flatMap(({ replicas, target = [], origin }) => [
+    ...replicas,
+    ...target,
+    ...(origin === undefined ? [] : [origin]),
+  ])
   const nodes = [...new Set(named)].sort()
   const places = new Map(nodes.map((id, place) => [id, place]))
   const list = (ids: readonly NodeId[]) => ids.map((id) => places.get(id)).join('.')
-  const lines = rows.map(({ replicas, primary, epoch, target }) => {
-    const row = `${list(replicas)}:${places.get(primary)}:${epoch}`
-    return target === undefined ? row : `${row}:${list(target)}`
+  const lines = rows.map(({ replicas, primary, epoch, target = [], origin }) => {
+    const first = origin === undefined ? '' : places.get(origin)
+    const row = `${list(replicas)}:${places.get(primary)}:${epoch}:${list(target)}:${first}`
+    return row.replace(/:+$/, '')
   })
   return [FORMAT, `${factor} ${version}`, nodes.join(' '), ...lines].join('\n')
 }
@@ -109,14 +121,15 @@ export function decodeTable(text: string): Result<PartitionTable, TableFault> {
 const FORMAT = '1'
 
 function parseRow(line: string, nodes: readonly NodeId[]): PartitionRow | undefined {
-  const [list = '', place = '', count = '', targets] = line.split(':')
+  const [list = '', place = '', count = '', targets = '', first = ''] = line.split(':')
   const nodesAt = (places: string) => places.split('.').map((at) => nodes[Number(at)])
   const replicas = nodesAt(list)
-  const target = targets === undefined ? undefined : nodesAt(targets)
+  const target = targets === '' ? undefined : nodesAt(targets)
   const primary = nodes[Number(place)]
+  const origin = first === '' ? undefined : nodes[Number(first)]
   if (primary === undefined || !areKnown(replicas)) return undefined
   if (target !== undefined && !areKnown(target)) return undefined
-  return { replicas, primary, epoch: Number(count), stage: 'normal', target }
+  return { replicas, primary, epoch: Number(count), stage: 'normal', target, origin }
 }
 
 function isSound({ replicas, primary, epoch, target = [] }: PartitionRow, factor: number): boolean {

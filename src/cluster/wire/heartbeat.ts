@@ -1,8 +1,9 @@
 import { Packr } from 'msgpackr'
 import type { NodeId } from '../../base/ids.ts'
 import { err, ok, type Result } from '../../base/result.ts'
+import { PARTITION_SET_LENGTH, type Progress } from '../partition/index.ts'
 import type { Malformed } from './codec.ts'
-import { flag, list, MalformedError, record, word } from './field.ts'
+import { flag, list, MalformedError, record, whole, word } from './field.ts'
 
 /** What a node tells all others several times a second. */
 export type Heartbeat = {
@@ -12,6 +13,8 @@ export type Heartbeat = {
   readonly steady: readonly NodeId[]
   /** The sender is about to stop, and wants to lead nothing. */
   readonly isLeaving: boolean
+  /** Of its replicas. */
+  readonly progress: Progress
 }
 
 /** As the msgpack of a list. The bytes are the caller's. */
@@ -34,4 +37,14 @@ const packr = new Packr({ useRecords: false })
 /** Names of nodes have at most 63 letters. */
 const node = word<NodeId>(1, 63)
 
-const fields = record<Heartbeat>({ hears: list(node), steady: list(node), isLeaving: flag })
+const progress = record<Progress>({
+  tableVersion: whole(0),
+  behind: word(0, PARTITION_SET_LENGTH),
+})
+
+const fields = record<Heartbeat>({
+  hears: list(node),
+  steady: list(node),
+  isLeaving: flag,
+  progress,
+})

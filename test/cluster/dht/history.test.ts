@@ -56,3 +56,9 @@ test.each([
     }),
   )
 })
+
+test('an end before the mark is no loss when a later epoch has been promised', () => {
+  const mark = { epoch: 2, seq: 6 }
+  expect(recoverHistory(partition, records(1, 5), mark, { promised: 3 })).toHaveLength(5)
+  expect(() => recoverHistory(partition, records(1, 5), mark, { promised: 2 })).toThrow('lost')
+})

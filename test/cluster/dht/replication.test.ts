@@ -6,6 +6,7 @@ import { BOUNDS } from '../../../src/cluster/dht/bound.ts'
 import type { Answer } from '../../../src/cluster/dht/effect.ts'
 import type { ReplicaMessage } from '../../../src/cluster/dht/message.ts'
 import type { Consistency } from '../../../src/cluster/dht/quorum.ts'
+import { encodeRecord } from '../../../src/cluster/dht/record.ts'
 import { ReplicaNode } from './replica-node.ts'
 
 const [a, b, c] = ['a', 'b', 'c'] as [NodeId, NodeId, NodeId]
@@ -106,7 +107,7 @@ test('a primary serves when its empty write is on a quorum, and not before', () 
   expect(node(a).isServing).toBe(false)
   settle([a])
   expect(node(a).isServing).toBe(false)
-  expect(outcome(write(a, 'r', put('x')))).toBe('unavailable')
+  expect(outcome(write(a, 'r', put('x')))).toBe('taking-over')
   for (let i = 0; i < 2; i++) {
     node(a).step({ kind: 'tick' })
     settle([a, b])
@@ -189,8 +190,8 @@ test('a primary that hears of a later epoch answers all who wait', () => {
   const written = write(a, 'r', put('x'))
   const asked = read(a)
   elect(b, 2)
-  expect([written, asked].map(outcome)).toEqual(['outcome-unknown', 'unavailable'])
-  expect(outcome(write(a, 'r', put('x')))).toBe('unavailable')
+  expect([written, asked].map(outcome)).toEqual(['outcome-unknown', 'not-primary'])
+  expect(outcome(write(a, 'r', put('x')))).toBe('not-primary')
 })
 
 test('a replica refuses the writes and the reads of an earlier epoch', () => {
@@ -202,7 +203,7 @@ test('a replica refuses the writes and the reads of an earlier epoch', () => {
   settle([b, c])
   const asked = read(a)
   settle([a, c])
-  expect(outcome(asked)).toBe('unavailable')
+  expect(outcome(asked)).toBe('not-primary')
   expect(node(a).isServing).toBe(false)
 
   setUp('strong')
@@ -369,4 +370,131 @@ test('an eventual partition answers at once, and may lose what only its primary 
   settle([b, c])
   expect(node(b).isServing).toBe(true)
   expect(node(b).engine.dump('01').size).toBe(0)
+})
+
+test('a page of an earlier epoch that waits for the disk is not written over', () => {
+  elect(a, 1)
+  settle()
+  // The other four of five have gone on without this one: first under a, then under c.
+  const history = [{ epoch: 1, first: 1, last: 1 }]
+  const ask = { kind: 'append' as const, committed: { epoch: 0, seq: 0 }, write: undefined }
+  write(a, 'r', put('x'))
+  settle([a])
+  node(b).step({
+    kind: 'message',
+    from: a,
+    message: { ...ask, epoch: 1, history: [{ epoch: 1, first: 1, last: 2 }] },
+  })
+  node(a).step({ kind: 'message', from: b, message: take('pull', b).message })
+  node(b).step({ kind: 'message', from: a, message: take('records', a).message })
+  packets = []
+  const record = encodeRecord({
+    requestId: '' as RequestId,
+    space: '',
+    partitionKey: '',
+    sortKeys: [],
+  })
+  const [version, previous] = [
+    { epoch: 2, seq: 2 },
+    { epoch: 1, seq: 1 },
+  ]
+  const runs = [...history, { epoch: 2, first: 2, last: 2 }]
+  const next = {
+    ...ask,
+    epoch: 2,
+    history: runs,
+    write: { version, previous, record, entries: [] },
+  }
+  node(b).step({ kind: 'message', from: c, message: next })
+  node(b).commit()
+  node(b).notify()
+  expect(packets.filter(({ message }) => message.kind === 'appended')).toEqual([])
+  expect(
+    node(b)
+      .engine.records()
+      .map(({ version }) => version),
+  ).toEqual([previous, { epoch: 1, seq: 2 }])
+})
+
+test('a question that comes very late does not make a replica give up what it has', () => {
+  elect(a, 1)
+  settle()
+  write(a, 'first', put('x'))
+  node(a).commit()
+  node(a).notify()
+  const late = take('append', a)
+  settle()
+  for (let i = 0; i < bounds.retained + 10; i++) {
+    write(a, `r${i}`, put('x'))
+    settle()
+  }
+  for (let i = 0; i < 3; i++) {
+    node(a).step({ kind: 'tick' })
+    settle()
+  }
+  expect(node(b).replica?.status().isComplete).toBe(true)
+  node(b).step({ kind: 'message', from: a, message: late.message })
+  node(b).commit()
+  node(b).notify()
+  expect(node(b).replica?.status()).toMatchObject({ isComplete: true, isFetching: false })
+})
+
+test('a replica that is alone says that it serves, also when it had to wait for its disk', () => {
+  const roles: string[] = []
+  const alone = new ReplicaNode({ self: a, bounds, consistency: 'strong' }, (_, effect) => {
+    if (effect.kind === 'role') roles.push(`${effect.role} ${effect.epoch}`)
+  })
+  alone.start({ epoch: 1, primary: a, replicas: [a] })
+  const body = {
+    space: 's',
+    partitionKey: 'p',
+    operations: [put('x')],
+    requestId: 'r' as RequestId,
+  }
+  alone.step({ kind: 'write', client: 1, write: body })
+  alone.step({ kind: 'configure', placement: { epoch: 2, primary: a, replicas: [a] } })
+  alone.commit()
+  alone.notify()
+  expect(roles.at(-1)).toBe('primary 2')
+})
+
+test('an empty replica that does not know the table yet does not say that nothing was ever written', () => {
+  node(b).step({ kind: 'message', from: a, message: { kind: 'seal', epoch: 2 } })
+  node(b).commit()
+  node(b).notify()
+  expect(take('sealed', b).message).toMatchObject({ epoch: 2, history: undefined })
+})
+
+test('what waits for the disk of a slow replica is bounded', () => {
+  elect(a, 1)
+  settle()
+  for (let i = 0; i < 3 * bounds.inFlight; i++) {
+    write(a, `r${i}`, put('x'))
+    node(a).commit()
+    node(a).notify()
+    for (const { from, to, message } of packets.splice(0)) {
+      node(to).step({ kind: 'message', from, message })
+    }
+    node(c).commit()
+    node(c).notify()
+    for (const { from, to, message } of packets.splice(0)) {
+      node(to).step({ kind: 'message', from, message })
+    }
+  }
+  expect(node(a).replica?.status().last.seq).toBeGreaterThan(2 * bounds.inFlight)
+  expect(node(b).queue).toHaveLength(bounds.inFlight)
+  for (let i = 0; i < 3; i++) {
+    settle()
+    node(a).step({ kind: 'tick' })
+  }
+  settle()
+  disksAreEqual()
+})
+
+test('a partition bounds the reads that wait for other replicas', () => {
+  elect(a, 1)
+  settle()
+  const clients = Array.from({ length: 1_025 }, () => read(a))
+  expect(outcome(clients[1_023] ?? 0)).toBe(undefined)
+  expect(outcome(clients[1_024] ?? 0)).toBe('unavailable')
 })

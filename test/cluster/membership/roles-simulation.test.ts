@@ -70,6 +70,17 @@ describe('nothing moves', () => {
       expect(world.version).toBe(1)
     }))
 
+  test('when a node stalls again and again, with hardly a tick in between', () =>
+    each(async (world) => {
+      const victim = world.random.pick(world.ids)
+      for (let round = 0; round < 4; round++) {
+        world.stall(victim, 2)
+        await world.run(2.03)
+      }
+      await world.run(5)
+      expect(world.version).toBe(1)
+    }))
+
   test('when the network delays by up to half a second', () =>
     each(async (world) => {
       world.delayMs = [0, 500]
@@ -225,6 +236,80 @@ test('who says goodbye is replaced at once', () =>
     world.restart(victim)
     await world.run(6)
     expect(world.version).toBe(3)
+  }))
+
+test('who said goodbye and stays after all leads again some time later', () =>
+  each(async (world) => {
+    const victim = world.random.pick(world.ids)
+    world.leave(victim)
+    await replaced(world, victim)
+    await world.run(10)
+    expect(world.version).toBe(2)
+    world.stay(victim)
+    await world.run(2.5)
+    expect(world.version).toBe(2)
+    await world.run(5)
+    expect(world.version).toBe(3)
+    expect(world.leads(victim)).toBe(true)
+  }))
+
+describe('a node that is behind', () => {
+  test('leads again as soon as it has everything, and not before', () =>
+    each(async (world) => {
+      const victim = world.random.pick(world.ids)
+      world.kill(victim, false)
+      await replaced(world, victim)
+      world.behind.add(victim)
+      world.restart(victim)
+      await world.run(20)
+      expect(world.version).toBe(2)
+      world.behind.delete(victim)
+      world.sayProgress(victim)
+      await world.run(2)
+      expect(world.version).toBe(3)
+      expect(world.leads(victim)).toBe(true)
+    }))
+
+  test('takes nothing over from one that says goodbye', () =>
+    each(async (world) => {
+      const [victim, ...others] = world.random.shuffled(world.ids) as [NodeId, ...NodeId[]]
+      for (const id of others) {
+        world.behind.add(id)
+        world.sayProgress(id)
+      }
+      await world.run(1)
+      world.leave(victim)
+      await world.run(5)
+      expect(world.version).toBe(1)
+      for (const id of others) {
+        world.behind.delete(id)
+        world.sayProgress(id)
+      }
+      await replaced(world, victim)
+    }))
+})
+
+test('when all nodes were down at once, each leads what it led', () =>
+  each(async (world) => {
+    for (const id of world.ids) world.kill(id, true)
+    await world.run(2)
+    for (const id of world.ids) {
+      world.restart(id)
+      await world.run(world.random.next() * 0.3)
+    }
+    await world.run(10)
+    expect(world.version).toBe(1)
+  }))
+
+test('when all nodes were down and one stays away, the others lead everything', () =>
+  each(async (world) => {
+    const [gone, ...others] = world.random.shuffled(world.ids) as [NodeId, ...NodeId[]]
+    for (const id of world.ids) world.kill(id, false)
+    await world.run(2)
+    for (const id of others) world.restart(id)
+    expect(await replaced(world, gone)).toBeLessThan(3_200)
+    await world.run(10)
+    expect(world.version).toBe(2)
   }))
 
 test('a seed is a history', async () => {

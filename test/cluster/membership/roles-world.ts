@@ -6,9 +6,9 @@ import { setImmediate as turn } from 'node:timers/promises'
 import type { NodeId } from '../../../src/base/ids.ts'
 import type { ControlEntry, ControlStore } from '../../../src/base/port.ts'
 import { Detector, type DetectorInput } from '../../../src/cluster/membership/detector.ts'
-import { standingsOf } from '../../../src/cluster/membership/standing.ts'
+import { progressOf, standingsOf } from '../../../src/cluster/membership/standing.ts'
 import { PartitionDirectory } from '../../../src/cluster/partition/directory.driver.ts'
-import { decodeTable, type PartitionTable } from '../../../src/cluster/partition/index.ts'
+import { decodeTable, type PartitionTable, tableKey } from '../../../src/cluster/partition/index.ts'
 import { Random } from '../../sim/random.ts'
 import { MILLISECOND, SECOND, World } from '../../sim/world.ts'
 
@@ -21,13 +21,16 @@ export class RolesWorld {
     readonly atMs: number
     readonly by: NodeId
   }[] = []
+  /** Whose replicas lack something, wherever they are. */
+  readonly behind = new Set<NodeId>()
   delayMs: readonly [number, number] = [0.2, 2]
   readonly #world: World
   readonly #nodes = new Map<NodeId, Machine>()
   readonly #lost = new Set<string>()
   /** When the last message on each link arrives: they keep their order. */
   readonly #arrivals = new Map<string, number>()
-  #value: ControlEntry | undefined
+  #values: ReadonlyMap<string, ControlEntry> = new Map()
+  #revision = 0
   #hasAnswered = false
 
   constructor(seed: number, count: number) {
@@ -114,6 +117,15 @@ export class RolesWorld {
     this.#give(id, { kind: 'leave' })
   }
 
+  stay(id: NodeId): void {
+    this.#give(id, { kind: 'stay' })
+  }
+
+  /** What `behind` says of it now. */
+  sayProgress(id: NodeId): void {
+    this.#sayProgress(id, this.#machine(id))
+  }
+
   /** Whether `id` leads anything, as it is committed. */
   leads(id: NodeId): boolean {
     return this.tables.at(-1)?.table.rows.some(({ primary }) => primary === id) ?? false
@@ -131,17 +143,20 @@ export class RolesWorld {
       directory: new PartitionDirectory({
         self: id,
         isAlone: false,
-        read: () => machine.applied,
+        read: (key) => machine.applied.get(key),
         control: this.#controlOf(id),
         relieved: (member) => this.#give(id, { kind: 'relieved', member }),
         report: (_, message) => this.#world.trace(`${id} ${message}`),
       }),
-      applied: this.#value,
+      applied: this.#values,
       isAlive: true,
       stalledUntil: 0,
       tickedAt: this.#world.now,
     }
-    machine.directory.refresh()
+    this.#world.schedule(0, () => {
+      machine.directory.refresh()
+      this.#sayProgress(id, machine)
+    })
     const tick = () => {
       if (this.#nodes.get(id) !== machine || !machine.isAlive) return
       const lateUs = machine.stalledUntil - this.#world.now
@@ -157,8 +172,13 @@ export class RolesWorld {
     const elapsedMs = (this.#world.now - machine.tickedAt) / MILLISECOND
     machine.tickedAt = this.#world.now
     this.#give(id, { kind: 'tick', elapsedMs })
-    const standings = standingsOf(machine.detector.health())
-    machine.directory.tick(standings, this.ids, () => this.#hasMajority(id))
+    const health = machine.detector.health()
+    const situation = {
+      standings: standingsOf(health),
+      progress: progressOf(health),
+      voters: this.ids,
+    }
+    machine.directory.tick(situation, () => this.#hasMajority(id))
   }
 
   #give(to: NodeId, input: DetectorInput): void {
@@ -173,6 +193,12 @@ export class RolesWorld {
         this.#deliver(to, peer, { kind: 'heartbeat', from: to, heartbeat: effect.heartbeat })
       }
     }
+  }
+
+  #sayProgress(id: NodeId, machine: Machine): void {
+    const tableVersion = machine.directory.table?.version ?? 0
+    const behind = this.behind.has(id) ? 'f'.repeat(256) : ''
+    this.#give(id, { kind: 'progress', progress: { tableVersion, behind } })
   }
 
   #connect(from: NodeId, to: NodeId): void {
@@ -214,20 +240,26 @@ export class RolesWorld {
           return resolve({ ok: false, error: { kind: 'outcome-unknown', reason: 'cut off' } })
         }
         const [operation] = operations
-        const current = this.#value?.revision
         const key = operation!.key
+        const current = this.#values.get(key)?.revision
         if (preconditions[0]?.revision !== (current ?? 'absent')) {
           return resolve({ ok: false, error: { kind: 'conflict', key, current } })
         }
-        this.#commit(id, operation!.kind === 'put' ? operation!.value : '')
-        resolve({ ok: true, value: this.#value!.revision })
+        this.#commit(id, key, operation!.kind === 'put' ? operation!.value : '')
+        resolve({ ok: true, value: this.#revision })
       })
       return promise
     }
     return { write } as ControlStore
   }
 
-  #commit(by: NodeId, value: string): void {
+  #commit(by: NodeId, key: string, value: string): void {
+    this.#values = new Map(this.#values).set(key, { value, revision: ++this.#revision })
+    if (key === tableKey(3)) this.#check(by, value)
+    for (const id of this.ids) this.#apply(id, id === by ? 0 : this.random.next() * 20)
+  }
+
+  #check(by: NodeId, value: string): void {
     const decoded = decodeTable(value)
     if (!decoded.ok) throw new Error(decoded.error.reason)
     const { rows } = decoded.value
@@ -235,10 +267,8 @@ export class RolesWorld {
       const isNew = rows[i]!.primary !== primary
       if (rows[i]!.epoch !== epoch + (isNew ? 1 : 0)) throw new Error(`epoch of partition ${i}`)
     }
-    this.#value = { value, revision: (this.#value?.revision ?? 0) + 1 }
     this.tables.push({ table: decoded.value, atMs: this.nowMs, by })
     this.#world.trace(`table ${decoded.value.version} by ${by}`)
-    for (const id of this.ids) this.#apply(id, id === by ? 0 : this.random.next() * 20)
   }
 
   #apply(id: NodeId, delayMs: number): void {
@@ -248,8 +278,9 @@ export class RolesWorld {
       if (machine.isAlive && (machine.stalledUntil > this.#world.now || !this.#hasMajority(id))) {
         return this.#apply(id, 50)
       }
-      machine.applied = this.#value
+      machine.applied = this.#values
       machine.directory.refresh()
+      this.#sayProgress(id, machine)
     })
   }
 }
@@ -257,7 +288,7 @@ export class RolesWorld {
 type Machine = {
   readonly detector: Detector
   readonly directory: PartitionDirectory
-  applied: ControlEntry | undefined
+  applied: ReadonlyMap<string, ControlEntry>
   isAlive: boolean
   stalledUntil: number
   tickedAt: number

@@ -55,15 +55,16 @@ describe('its text', () => {
   const row: fc.Arbitrary<PartitionRow> = fc
     .record({
       replicas: fc.uniqueArray(fc.constantFrom(...known), { minLength: 1, maxLength: 3 }),
+      origin: fc.option(fc.constantFrom(...known), { nil: undefined }),
       target: fc.option(fc.uniqueArray(fc.constantFrom(...known), { minLength: 1, maxLength: 3 }), {
         nil: undefined,
       }),
       at: fc.nat({ max: 2 }),
       epoch: fc.integer({ min: 1, max: 2 ** 40 }),
     })
-    .map(({ replicas, target, at, epoch }) => {
+    .map(({ replicas, target, at, epoch, origin }) => {
       const primary = replicas[at % replicas.length] as NodeId
-      return { replicas, primary, epoch, stage: 'normal' as const, target }
+      return { replicas, primary, epoch, stage: 'normal' as const, target, origin }
     })
 
   test('is the table', () => {
@@ -83,7 +84,15 @@ describe('its text', () => {
     const broken = [
       ...['', '0.1.2', '0.1.2:0', '0.1.2:0:0', '0.1.2:0:-1', '0.1.2:0:1.5', '0.1.2:0:01'],
       ...['0.1.2:3:1', '0.1:2:1', '0.0.1:0:1', '0.1.3:0:1', '0.1.2:0:1:', '0.1.2:0:1:0.0'],
-      ...['0.1.2:0:1:0.1.2:0', ' 0.1.2:0:1', '0.1.2:0:1 ', '0.1.2:0:1e3', 'NaN', ':0:1'],
+      ...[
+        '0.1.2:0:1:0.1.2:3',
+        '0.1.2:0:1:0.1.2:0:0',
+        ' 0.1.2:0:1',
+        '0.1.2:0:1 ',
+        '0.1.2:0:1e3',
+        'NaN',
+        ':0:1',
+      ],
     ]
     for (const line of broken) {
       const text = lines.with(3, line).join('\n')

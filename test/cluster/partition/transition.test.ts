@@ -56,8 +56,8 @@ describe('a member that is down', () => {
   })
 
   test('leaves every partition that it holds under-replicated', () => {
-    expect(underReplicated(table, down)).toBe(1_024)
-    expect(underReplicated(table, standings('steady', 'leaving', 'present'))).toBe(0)
+    expect(underReplicated(table, down, () => false)).toBe(1_024)
+    expect(underReplicated(table, standings('steady', 'leaving', 'present'), () => false)).toBe(0)
   })
 
   test('is one that is no member any more, too', () => {

@@ -7,6 +7,7 @@ const heartbeat = {
   hears: ['n1', 'n2'] as NodeId[],
   steady: ['n1'] as NodeId[],
   isLeaving: false,
+  progress: { tableVersion: 7, behind: '0f' },
 }
 
 test('a heartbeat comes out as it went in', () => {
