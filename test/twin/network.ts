@@ -87,7 +87,7 @@ export class NetworkTwin {
       return false
     }
     const name = `${from} ${to}`
-    const link = this.#links.get(name) ?? { frames: [], bytes: 0, isRefused: false }
+    const link = this.#links.get(name) ?? { frames: [], bytes: 0, isRefused: false, isBusy: false }
     this.#links.set(name, link)
     const queueBytes = this.#options.queueBytes ?? Number.POSITIVE_INFINITY
     if (link.bytes > 0 && link.bytes + payload.length > queueBytes) {
@@ -96,12 +96,13 @@ export class NetworkTwin {
     }
     link.frames.push({ channel, payload })
     link.bytes += payload.length
-    if (link.frames.length === 1) void this.#deliverAll(from, to, link)
+    if (!link.isBusy) void this.#deliverAll(from, to, link)
     return true
   }
 
   async #deliverAll(from: NodeId, to: NodeId, link: Link): Promise<void> {
-    for (;;) {
+    link.isBusy = true
+    while (link.frames.length > 0) {
       let turns = 1 + Math.floor(this.#random() * (this.#options.turnsMax ?? 1))
       while (turns-- > 0 || this.#paused.has(to)) {
         await new Promise((resolve) => setImmediate(resolve))
@@ -113,11 +114,11 @@ export class NetworkTwin {
       link.bytes -= frame.payload.length
       const listener = this.#nodes.get(to)?.listeners.get(frame.channel)
       if (listener?.receive(from, frame.payload) === false) throw new Error('a malformed frame')
-      if (link.frames.length > 0) continue
-      if (link.isRefused) this.#tell(from, (listener) => listener.drained?.(to))
+      if (link.frames.length > 0 || !link.isRefused) continue
       link.isRefused = false
-      if (link.frames.length === 0) return
+      this.#tell(from, (listener) => listener.drained?.(to))
     }
+    link.isBusy = false
   }
 
   #tell(id: NodeId, tell: (listener: ChannelListener) => void): void {
@@ -131,6 +132,7 @@ type Link = {
   readonly frames: { readonly channel: Channel; readonly payload: Uint8Array }[]
   bytes: number
   isRefused: boolean
+  isBusy: boolean
 }
 
 function pair(a: NodeId, b: NodeId): string {

@@ -11,8 +11,8 @@ import { Turns } from './turns.ts'
  * Sees to it that this node has the chunks that it should have: those of the manifests that it holds, and those that a read
  * has found to be damaged or missing. Fetches them from the other replicas.
  *
- * It walks over all manifests when the node starts, and again as long as some chunk could not be had. From the walk on
- * it looks at each manifest that is newly applied, a while later, when its chunks should have arrived by themselves.
+ * It walks over all manifests when the node has started, again as long as some chunk could not be had, and a few times a day.
+ * In between it looks at each manifest that it is told of, a while later, when its chunks should have arrived by themselves.
  */
 export class ChunkKeeper {
   readonly #options: KeeperOptions
@@ -49,8 +49,8 @@ export class ChunkKeeper {
 
   /** From now on it works by itself. */
   start(): void {
+    this.#walkDueMs = performance.now() + WALK_PAUSE_MS
     this.#timer = setInterval(() => this.#tick(), TICK_MS).unref()
-    this.#tick()
   }
 
   /** Walks again soon: this node may have got manifests without `notice`, or others that have what was missing. */
@@ -85,7 +85,7 @@ export class ChunkKeeper {
   #tick(): void {
     if (this.#working !== undefined || this.#isClosed) return
     const nowMs = performance.now()
-    const isWalk = this.#isWalkDue && nowMs >= this.#walkDueMs
+    const isWalk = nowMs >= this.#walkDueMs
     const [first] = this.#noticed
     if (!isWalk && (first === undefined || first.dueMs > nowMs)) return
     const work = isWalk ? this.#walk() : this.#lookAtNoticed(nowMs)
@@ -119,8 +119,9 @@ export class ChunkKeeper {
       const level = missing > 0 ? 'warn' : 'info'
       this.#options.report(level, 'chunks that this node lacked were fetched', { fetched, missing })
     }
-    if (missing > 0) this.#walkLater()
-    else this.#pauseMs = WALK_PAUSE_MS
+    if (missing > 0) return this.#walkLater()
+    this.#pauseMs = WALK_PAUSE_MS
+    this.#walkDueMs = performance.now() + WALK_AGAIN_MS
   }
 
   async #lookAtNoticed(nowMs: number): Promise<void> {
@@ -231,6 +232,9 @@ const NOTICED_MAX = 16_384
 
 const TICK_MS = 500
 
-/** A walk reads all manifests: between two that do not find everything the pause doubles. */
+/** The replicas catch up first. A walk reads all manifests: between two that do not find everything the pause doubles. */
 const WALK_PAUSE_MS = 5_000
 const WALK_PAUSE_MAX_MS = 300_000
+
+/** For a chunk that another node could not give to this one, whose manifest this one has ordered itself. */
+const WALK_AGAIN_MS = 6 * 3_600_000
