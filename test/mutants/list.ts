@@ -58,6 +58,24 @@ export const MUTANTS: readonly Mutant[] = [
     'proposedByMajority(ballots, majority(n) - 1)',
   ),
   mutant(
+    'forget R17: decide on equal proposals of a quorum',
+    SLOT,
+    'return ballots.length === n && isSure',
+    'return ballots.length >= quorum(n) && isSure',
+  ),
+  mutant(
+    'forget R17: decide what most of all proposals name',
+    SLOT,
+    'batch === undefined || ballots.every(',
+    'batch === undefined || ballots.some(',
+  ),
+  mutant(
+    'forget R17: wait for all proposals for ever',
+    RABIA,
+    '      this.#sequencer.hurry()\n',
+    '',
+  ),
+  mutant(
     'take one ballot fewer for a quorum',
     ELECTORATE,
     'return n - tolerated(n)',

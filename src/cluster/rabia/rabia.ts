@@ -144,6 +144,7 @@ export class Rabia {
     this.#transfer.compact()
     const action = this.#pace.tick(this.#ledger.slot, this.#isBusy())
     if (action === 'repeat') {
+      this.#sequencer.hurry()
       // Whatever is ahead, requests have gathered long enough.
       this.#seal()
       this.#repeatTo(peers)
@@ -268,12 +269,13 @@ export class Rabia {
   }
 
   #receiveBallots(from: NodeId, message: Ballots): void {
-    const { slot, history, electorate } = this.#ledger
     // Epochs only grow: nobody has said that in this slot or a later one.
-    if (message.slot >= slot && message.epoch < electorate.epoch) return
+    const { epoch } = this.#ledger.electorate
+    if (message.slot >= this.#ledger.slot && message.epoch < epoch) return
     this.#peers.hear(from, message)
     this.#peers.hasReached(from, message.slot - 1)
     if (message.batch) this.#sequencer.learn(message.batch)
+    const { slot, history } = this.#ledger
     if (message.slot < history.end) {
       if (this.#sequencer.needsHelp(message)) this.#transfer.answer(from, message.slot)
       this.#sequencer.propose()
