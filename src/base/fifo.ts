@@ -11,11 +11,6 @@ export class Fifo<T> implements Iterable<T> {
     this.#items.push(item)
   }
 
-  /** The `count` oldest, the oldest first. */
-  first(count: number): readonly T[] {
-    return this.#items.slice(this.#start, this.#start + count)
-  }
-
   /** All but the `count` oldest. */
   after(count: number): readonly T[] {
     return this.#items.slice(this.#start + count)
@@ -23,7 +18,7 @@ export class Fifo<T> implements Iterable<T> {
 
   /** Removes the `count` oldest and returns them; there are so many. */
   take(count: number): readonly T[] {
-    const taken = this.first(count)
+    const taken = this.#items.slice(this.#start, this.#start + count)
     this.#start += count
     if (2 * this.#start > this.#items.length) {
       this.#items = this.#items.slice(this.#start)

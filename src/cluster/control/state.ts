@@ -82,9 +82,7 @@ export class ControlState {
         const value = operation.kind === 'put' ? operation.value : undefined
         return { key: operation.key, value, revision }
       })
-    const transition = { revision, requestId, changes }
-    const expired = this.#history.first(this.#expiredBy(transition))
-    return { kind: 'accepted', transition, forgotten: expired.map((old) => old.revision) }
+    return { kind: 'accepted', transition: { revision, requestId, changes } }
   }
 
   apply(transition: Transition): void {
@@ -187,12 +185,7 @@ export type ControlDecision =
   | { readonly kind: 'refused'; readonly conflict: ControlConflict }
   /** The entries would take more than `CONTROL_STATE_UNITS_MAX`. */
   | { readonly kind: 'full' }
-  | {
-      readonly kind: 'accepted'
-      readonly transition: Transition
-      /** Of the transitions that are retained no longer when this one is applied. */
-      readonly forgotten: readonly Revision[]
-    }
+  | { readonly kind: 'accepted'; readonly transition: Transition }
 
 /** Entries, and the retained transitions that led to them, oldest first. */
 export type ControlStateSnapshot = {

@@ -139,6 +139,7 @@ export class Rabia {
 
   #tick(): void {
     const { peers } = this.#out
+    this.#out.release()
     this.#out.push(...this.#sequencer.journal.flush())
     this.#transfer.tick(this.#agreed())
     this.#transfer.compact()
@@ -202,8 +203,11 @@ export class Rabia {
   #seal(): void {
     const batch = this.#intake.seal(this.#ledger.slot)
     if (!batch) return
+    const hasTime = this.#ahead > 0
     this.#sequencer.queue.add(batch)
-    this.#out.broadcast({ kind: 'forward', batch })
+    // In time for the next slot if it comes before the own proposal in this one.
+    if (hasTime) this.#out.hold({ kind: 'forward', batch })
+    else this.#out.broadcast({ kind: 'forward', batch })
     this.#sequencer.propose()
   }
 
