@@ -76,6 +76,24 @@ export const MUTANTS: readonly Mutant[] = [
     '',
   ),
   mutant(
+    'leave the parts of a decided bundle in the queue',
+    'src/cluster/rabia/queue.ts',
+    '    for (const part of partsOf(id)) {',
+    '    for (const part of [id]) {',
+  ),
+  mutant(
+    'take a bundle for as young as its youngest part',
+    'src/cluster/rabia/batch.ts',
+    'Math.min(...parts',
+    'Math.max(...parts',
+  ),
+  mutant(
+    'leave the parts of a decided bundle open',
+    RABIA,
+    'for (const id of partsOf(batch.id)) this',
+    'for (const id of [batch.id]) this',
+  ),
+  mutant(
     'take one ballot fewer for a quorum',
     ELECTORATE,
     'return n - tolerated(n)',

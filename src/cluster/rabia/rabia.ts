@@ -9,7 +9,7 @@
  */
 import type { NodeId } from '../../base/ids.ts'
 import type { SlotNumber } from './ballot.ts'
-import type { Batch, Request } from './batch.ts'
+import { type Batch, partsOf, type Request } from './batch.ts'
 import { commonCoin } from './coin.ts'
 import type { Effect, Input } from './effect.ts'
 import { Franchise } from './franchise.ts'
@@ -58,6 +58,7 @@ export class Rabia {
       host: {
         mayVote: () => this.#franchise.mayVote,
         speaks: () => this.#franchise.speak(),
+        proposing: () => this.#seal(),
         applied: (batch, settled) => this.#applied(batch, settled),
         entered: () => this.#enter(),
       },
@@ -199,7 +200,10 @@ export class Rabia {
     return this.#franchise.isVoter ? this.#sequencer.queue.size : 0
   }
 
-  /** Requests gather while an own batch waits; a second one is known to everybody when its turn comes. */
+  /**
+   * Requests gather while something is ahead of them, and are sealed when the own proposal is about to leave: late enough to hold many,
+   * early enough to be known to everybody when the next slot begins.
+   */
   #seal(): void {
     const batch = this.#intake.seal(this.#ledger.slot)
     if (!batch) return
@@ -317,7 +321,7 @@ export class Rabia {
   }
 
   #applied(batch: Batch | undefined, settled: readonly Settled[]): void {
-    if (batch) this.#intake.close(batch.id)
+    if (batch) for (const id of partsOf(batch.id)) this.#intake.close(id)
     for (const { request, outcome } of settled) {
       this.#intake.settle(request, outcome)
     }
@@ -329,7 +333,7 @@ export class Rabia {
   #enter(): void {
     this.#transfer.compact()
     this.#read()
-    if (this.#ahead <= AHEAD_MAX) this.#seal()
+    if (this.#ahead === 0) this.#seal()
     this.#sequencer.enter()
     this.#hearEarly()
   }
@@ -367,12 +371,6 @@ export class Rabia {
     return this.#peers.appliedByQuorum(electorate, this.#options.self, slot - 1)
   }
 }
-
-/**
- * A batch is sealed when no more than this many are ahead of it: late enough to hold all that has gathered, early enough to
- * be known to everybody when its turn comes.
- */
-const AHEAD_MAX = 1
 
 /** Ballots of a slot from up to five members; what is dropped comes again. */
 const EARLY_MAX = 64

@@ -150,7 +150,11 @@ export class Sequencer {
   #join(): void {
     const { ledger, host } = this.#options
     if (this.#agreement.isJoined || ledger.stalled !== undefined || !host.mayVote()) return
-    this.#perform(this.#agreement.join(this.queue.head))
+    // After a forfeited slot the queues may differ: their heads are most likely to be the same.
+    const { head } = this.queue
+    this.#perform(
+      this.#agreement.join(this.#forfeitsInRow > 0 ? head : this.queue.next(ledger.slot)),
+    )
   }
 
   #perform(effects: readonly AgreementEffect[]): void {
@@ -166,6 +170,7 @@ export class Sequencer {
           break
         }
         case 'send':
+          if (effect.message.ballots[0]?.stage === 'proposal') host.proposing()
           out.broadcast(effect.message)
           break
         case 'decided':
@@ -231,12 +236,14 @@ export type SequencerOptions = {
  *
  * - `mayVote`: whether this node may say anything in the current slot.
  * - `speaks`: it is about to, for a ballot is on its way to the disk.
+ * - `proposing`: its proposal is durable and leaves now.
  * - `applied`: the slot is applied, with these outcomes, and the ledger stands at the next one.
  * - `entered`: a decision of this node has led to the next slot, which is to be begun with `enter`.
  */
 export type SequencerHost = {
   mayVote(): boolean
   speaks(): void
+  proposing(): void
   applied(batch: Batch | undefined, settled: readonly Settled[]): void
   entered(): void
 }

@@ -149,6 +149,27 @@ test('the body of a batch goes around once, and again after a slot was forfeited
   expect(cluster.applied(c)).toEqual(['first', 'second'])
 })
 
+test('batches that were sent around ahead of a proposal share the next slot', () => {
+  const cluster = new Cluster([a, b, c])
+  cluster.request(a, 'first', 'first')
+  cluster.settle()
+  cluster.request(a, 'second', 'second')
+  // Nobody's proposal has left yet.
+  while (cluster.packets.length > 0) cluster.deliver()
+  for (const node of [a, b, c]) {
+    for (let i = 0; i < 2; i++) cluster.request(node, `${node}${i}`, `of ${node}`)
+  }
+  cluster.settle()
+  const sizes = cluster.effects.flatMap(({ node, effect }) =>
+    node === c && effect.kind === 'applied' ? [effect.requests] : [],
+  )
+  expect(sizes).toEqual([1, 1, 6])
+  for (const node of [a, b, c]) {
+    expect(cluster.applied(node)).toHaveLength(8)
+    expect(cluster.host(node).rabia.status()).toMatchObject({ queued: 0, waiting: 0 })
+  }
+})
+
 test('who has decided helps the last undecided member (R5)', () => {
   const cluster = new Cluster([a, b, c])
   cluster.settle()
