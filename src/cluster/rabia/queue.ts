@@ -25,8 +25,7 @@ export class BatchQueue {
   }
 
   /**
-   * What to propose in `slot`: all that was sealed in slots before, which every node knows that has decided the last of them
-   * by the proposals of all (R17), since each was sent around ahead of a proposal; else the head.
+   * What to propose in `slot`: all that was sealed in slots before, together (R18); else the head.
    */
   next(slot: SlotNumber): Batch | undefined {
     const [first, ...rest] = this.#sorted

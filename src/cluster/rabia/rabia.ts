@@ -5,7 +5,7 @@
  * 2. Every batch that a message mentions is queued (R2), and whoever hears of the current slot takes part in it (R6).
  * 3. What was said is repeated until the slot is over (R4); afterwards the decision answers for it (R5).
  *
- * The rules R1 to R17 are in docs/decisions/008-rabia-rules.md.
+ * The rules R1 to R18 are in docs/decisions/008-rabia-rules.md.
  */
 import type { NodeId } from '../../base/ids.ts'
 import type { SlotNumber } from './ballot.ts'
