@@ -91,7 +91,7 @@ export const MUTANTS: readonly Mutant[] = [
     'leave the parts of a decided bundle open',
     RABIA,
     'for (const id of partsOf(batch.id)) this',
-    'for (const id of [batch.id]) this',
+    'for (const id of partsOf(batch.id).slice(0, 0)) this',
   ),
   mutant(
     'take one ballot fewer for a quorum',
