@@ -1,0 +1,66 @@
+/** One seed of whole nodes: clients and faults, drawn and run; what happened, or what property was violated. */
+import { drawPlan, type Fault } from '../fault.ts'
+import { Random } from '../random.ts'
+import { SECOND } from '../world.ts'
+import { Platform } from './platform.ts'
+
+export async function simulatePlatform(options: PlatformSimulation): Promise<PlatformHistory> {
+  const { seed, keep = () => true, watch } = options
+  const random = new Random(seed)
+  const nodes = random.split('size').pick([3, 3, 3, 5])
+  const platform = new Platform(random, { nodes, ...(watch && { watch }) })
+  const plan = drawPlan(random.split('plan'), nodes, 0)
+    .filter(({ kind }) => !OF_MEMBERS.has(kind))
+    .slice(0, FAULTS)
+    .map((fault) => ({ ...fault, atUs: 3 * SECOND + (fault.atUs * SECONDS) / 50 }))
+  let violation: Error | undefined
+  try {
+    await platform.open()
+    platform.saboteur.schedule(plan.filter(keep))
+    await platform.run(SECONDS + 4)
+    await platform.close()
+  } catch (error) {
+    violation = error instanceof Error ? error : new Error(String(error))
+  }
+  const { world, counts, clients, saboteur, tables } = platform
+  return {
+    seed,
+    plan,
+    violation,
+    traceHash: world.traceHash(),
+    events: world.events,
+    virtualSeconds: world.now / SECOND,
+    faults: saboteur.occurred,
+    tables: tables.length,
+    ...counts,
+    ...clients.counts,
+    promised: clients.promised,
+  }
+}
+
+export type PlatformSimulation = {
+  readonly seed: number
+  /** Which faults of the plan that the seed draws are to happen; all of them if absent. */
+  readonly keep?: (fault: Fault, place: number) => boolean
+  readonly watch?: (line: string) => void
+}
+
+export type PlatformHistory = {
+  readonly seed: number
+  readonly plan: readonly Fault[]
+  readonly violation: Error | undefined
+  readonly traceHash: string
+  readonly events: number
+  readonly virtualSeconds: number
+  readonly faults: Platform['saboteur']['occurred']
+  readonly tables: number
+  readonly promised: number
+} & Platform['counts'] &
+  Platform['clients']['counts']
+
+/** During which faults begin. */
+const SECONDS = 16
+
+const FAULTS = 14
+
+const OF_MEMBERS: ReadonlySet<string> = new Set(['node-added', 'node-removed', 'disk-lost'])
