@@ -88,7 +88,8 @@ async function openOn(
   })
   try {
     const { network, roles } = member
-    const others = { directory: roles.partitions, network }
+    const setBehind = roles.setBehind.bind(roles)
+    const others = { directory: roles.partitions, network, setBehind }
     const map = await openReplicatedMap({
       engine,
       highWater,
