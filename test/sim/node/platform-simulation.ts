@@ -12,7 +12,11 @@ export async function simulatePlatform(options: PlatformSimulation): Promise<Pla
   const plan = drawPlan(random.split('plan'), nodes, 0)
     .filter(({ kind }) => !OF_MEMBERS.has(kind))
     .slice(0, FAULTS)
-    .map((fault) => ({ ...fault, atUs: 3 * SECOND + (fault.atUs * SECONDS) / 50 }))
+    .map((fault) => ({
+      ...fault,
+      atUs: 3 * SECOND + (fault.atUs * SECONDS) / 50,
+      durationUs: 2 * fault.durationUs,
+    }))
   let violation: Error | undefined
   try {
     await platform.open()
