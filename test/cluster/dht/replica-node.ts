@@ -37,9 +37,9 @@ export class EngineTwin {
       .slice(0, limit)
   }
 
-  /** Of the partition, oldest first. */
-  records(): readonly { readonly version: Version; readonly requestId: string }[] {
-    const gte = recordPrefix(partition)
+  /** Of a partition, oldest first. */
+  records(of = partition): readonly { readonly version: Version; readonly requestId: string }[] {
+    const gte = recordPrefix(of)
     const found = this.scan({ gte, lt: prefixEnd(gte), limit: Number.POSITIVE_INFINITY })
     return found.map(({ key, value }) => ({
       version: recordVersion(key),
