@@ -1,7 +1,7 @@
 /**
  * npm run sim -- [--seeds N] [--seed S] [--nodes] [--faults 1,2|none] [--trace]
  *
- * Simulates N seeds of the log from S on, each twice, on all cores, and of every fifth one whole nodes. With `--nodes` all seeds
+ * Simulates N seeds of the log from S on, each twice, on all cores, and of every tenth one whole nodes. With `--nodes` all seeds
  * are of whole nodes and no others. `--trace` prints every event of one seed.
  */
 import { availableParallelism } from 'node:os'
@@ -17,7 +17,7 @@ import { type Trial, tryTwice } from '../test/sim/trial.ts'
 const SEEDS = 1_000
 
 /** One history of whole nodes for so many of the log. */
-const NODES_EVERY = 5
+const NODES_EVERY = 10
 
 /** Room for a whole history, so that little of it is ever copied by the garbage collector. */
 const RESOURCE_LIMITS = { maxYoungGenerationSizeMb: 64 }

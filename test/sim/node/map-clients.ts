@@ -18,7 +18,7 @@ import type { MapOutcome, MapRequest } from './coordinator.ts'
 import type { Platform } from './platform.ts'
 
 const SPACE = 's'
-export const PARTITION_KEYS = ['p', 'q', 'r', 't'] as const
+export const PARTITION_KEYS = ['p', 'q', 'r'] as const
 const SORT_KEYS = ['x', 'y']
 
 /** Where the clients work. */

@@ -8,7 +8,9 @@ export async function simulatePlatform(options: PlatformSimulation): Promise<Pla
   const { seed, keep = () => true, watch } = options
   const random = new Random(seed)
   const nodes = random.split('size').pick([3, 3, 3, 5])
-  const platform = new Platform(random, { nodes, ...(watch && { watch }) })
+  const lagging = random.split('lags')
+  const lags = Array.from({ length: nodes }, () => lagging.pick(LAGS_US))
+  const platform = new Platform(random, { nodes, lags, ...(watch && { watch }) })
   const plan = drawPlan(random.split('plan'), nodes, 0)
     .filter(({ kind }) => !OF_MEMBERS.has(kind))
     .slice(0, FAULTS)
@@ -61,6 +63,9 @@ export type PlatformHistory = {
   readonly promised: number
 } & Platform['counts'] &
   Platform['clients']['counts']
+
+/** Whoever notices a new table late goes on in its old role until it is fenced. */
+const LAGS_US = [0, 0, 0.3 * SECOND, 3 * SECOND]
 
 /** During which faults begin. */
 const SECONDS = 16

@@ -32,12 +32,14 @@ export class Platform implements Observer {
   readonly #nodes = new Map<NodeId, WholeNode>()
   /** Of each node: what its engine keeps is of one disk, which its log names. */
   readonly #disks = new Map<string, EngineTwin>()
+  readonly #lags: PlatformOptions['lags']
   /** By which epoch a node has become the primary. */
   readonly #leading = new Map<string, number>()
   #hasAnswered = false
 
   constructor(random: Random, options: PlatformOptions) {
-    const { nodes, clients, watch } = options
+    const { nodes, clients, lags, watch } = options
+    this.#lags = lags
     this.world = new World(random, watch)
     this.cluster = new Cluster(this.world, {
       nodes,
@@ -143,7 +145,6 @@ export class Platform implements Observer {
     if (node === undefined) return
     this.#hasAnswered ||= effect.kind === 'reply' || node.isWriting
     node.take(effect)
-    if (effect.kind === 'applied' || effect.kind === 'restored') this.#noteTable(node)
   }
 
   roleChanged(id: NodeId, partition: PartitionId, role: Role, epoch: number): void {
@@ -186,7 +187,12 @@ export class Platform implements Observer {
     return ends.size === 1 && areWhole && isLed
   }
 
-  #noteTable({ directory: { table } }: WholeNode): void {
+  /** How long after the log a node notices a new table. */
+  lagUsOf(id: NodeId): number {
+    return this.#lags?.[this.cluster.founders.indexOf(id)] ?? 0
+  }
+
+  noteTable({ directory: { table } }: WholeNode): void {
     if (table === undefined) return
     const known = this.tables[table.version - 1]
     if (known === undefined) this.tables.push({ table, atUs: this.world.now })
@@ -196,10 +202,12 @@ export class Platform implements Observer {
 export type PlatformOptions = {
   readonly nodes: number
   readonly clients?: Partial<MapClientsOptions>
+  /** Of each node, in microseconds; 0 if absent. */
+  readonly lags?: readonly number[]
   readonly watch?: (line: string) => void
 }
 
 /** Nodes that keep falling get their roles back after a minute at most. */
 const HEALING_SECONDS = 120
 
-const CLIENTS: MapClientsOptions = { clients: 4, thinkUs: [40_000, 400_000] }
+const CLIENTS: MapClientsOptions = { clients: 6, thinkUs: [10_000, 300_000] }

@@ -35,6 +35,8 @@ export class WholeNode {
   #tickedUs: number
   #ticks = 0
   #writes = 0
+  /** Of the own replicas. */
+  #said = ''
 
   constructor(
     platform: Platform,
@@ -83,7 +85,10 @@ export class WholeNode {
   /** What the log of this node does. */
   take(effect: Effect): void {
     this.#control.take(effect)
-    if (effect.kind === 'applied' || effect.kind === 'restored') this.directory.refresh()
+    if (effect.kind !== 'applied' && effect.kind !== 'restored') return
+    const lagUs = this.#platform.lagUsOf(this.id)
+    if (lagUs === 0) this.#refresh()
+    else this.#machine.after(lagUs, () => this.#refresh())
   }
 
   /** What this node says from now on reaches `peer`. */
@@ -108,6 +113,11 @@ export class WholeNode {
     } finally {
       this.#writes--
     }
+  }
+
+  #refresh(): void {
+    this.directory.refresh()
+    this.#platform.noteTable(this)
   }
 
   #newCoordinator(): Coordinator {
@@ -167,8 +177,12 @@ export class WholeNode {
   }
 
   #sayProgress(): void {
-    const behind = partitionSet(this.replicas.behind())
+    const partitions = this.replicas.behind()
     const tableVersion = this.directory.table?.version ?? 0
+    const said = `${tableVersion} ${[...partitions]}`
+    if (said === this.#said) return
+    this.#said = said
+    const behind = partitionSet(partitions)
     this.#detect({ kind: 'progress', progress: { tableVersion, behind } })
   }
 
