@@ -118,7 +118,6 @@ async function openOn(
   const failure = new Promise<unknown>((resolve) => {
     ready.then(() => logger.info({ url, version: VERSION, data: config.data }, 'ready'), resolve)
   })
-  if (config.cluster !== undefined) logger.info(OWN_ARTIFACTS)
   return {
     url,
     ready,
@@ -132,10 +131,6 @@ async function openOn(
       ]),
   }
 }
-
-/** Partitions are not replicated yet. */
-const OWN_ARTIFACTS =
-  'the nodes share their control state only: each keeps the artifacts that were deployed to it'
 
 /** The artifact service, not started; it mounts itself when it is. */
 function findSlice(
