@@ -35,7 +35,7 @@ export const QUIET = { clients: { clients: 0 } } as const
 
 /** Who leads the partition of the key `p`, as it is committed. */
 export function primaryOf(platform: Platform): NodeId {
-  return platform.tables.at(-1)!.table.rows[PARTITION]!.primary
+  return platform.primaryOf(PARTITION)
 }
 
 /** The partition of the key `p`. */
@@ -43,19 +43,6 @@ export const PARTITION = PARTITIONS[0]!
 
 export function othersThan(platform: Platform, ...nodes: readonly NodeId[]): readonly NodeId[] {
   return platform.cluster.roster.filter((id) => !nodes.includes(id))
-}
-
-/** Cuts all links between these and those, or mends them. */
-export function part(
-  platform: Platform,
-  some: readonly NodeId[],
-  others: readonly NodeId[],
-  isCut = true,
-): void {
-  for (const [from, to] of some.flatMap((a) => others.map((b) => [a, b] as const))) {
-    platform.cluster.network.link(from, to).isCut = isCut
-    platform.cluster.network.link(to, from).isCut = isCut
-  }
 }
 
 /** Puts a value, at this node and no other. */

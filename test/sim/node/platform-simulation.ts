@@ -1,4 +1,5 @@
 /** One seed of whole nodes: clients and faults, drawn and run; what happened, or what property was violated. */
+import type { NodeId } from '../../../src/base/ids.ts'
 import { drawPlan, type Fault } from '../fault.ts'
 import { Random } from '../random.ts'
 import { SECOND } from '../world.ts'
@@ -23,6 +24,7 @@ export async function simulatePlatform(options: PlatformSimulation): Promise<Pla
   try {
     await platform.open()
     platform.saboteur.schedule(plan.filter(keep))
+    for (const atSecond of [2, 10]) haunt(platform, random.split(`haunt ${atSecond}`), atSecond)
     await platform.run(SECONDS + 4)
     await platform.close()
   } catch (error) {
@@ -63,6 +65,29 @@ export type PlatformHistory = {
   readonly promised: number
 } & Platform['counts'] &
   Platform['clients']['counts']
+
+/**
+ * A primary is cut off until others lead, and then reaches one of these again, and not its successor: nobody but that one can
+ * tell it that its time is over.
+ */
+function haunt(platform: Platform, random: Random, atSecond: number): void {
+  const { world, cluster } = platform
+  world.schedule((atSecond + 3 * random.next()) * SECOND, () => {
+    const lag = (id: NodeId) => platform.lagUsOf(id)
+    const leading = [...new Set(platform.partitions.map((it) => platform.primaryOf(it)))]
+    const ghost = leading.reduce((one, other) => (lag(other) > lag(one) ? other : one))
+    world.trace(`${ghost} is cut off`)
+    const others = cluster.roster.filter((id) => id !== ghost)
+    platform.part([ghost], others, true)
+    world.schedule((2 + 2 * random.next()) * SECOND, () => {
+      const heirs = new Set(platform.partitions.map((it) => platform.primaryOf(it)))
+      const [medium] = others.filter((id) => !heirs.has(id)).concat(others) as [NodeId]
+      world.trace(`${ghost} reaches ${medium} again`)
+      platform.part([ghost], [medium], false)
+      world.schedule(3 * SECOND, () => platform.part([ghost], others, false))
+    })
+  })
+}
 
 /** Whoever notices a new table late goes on in its old role until it is fenced. */
 const LAGS_US = [0, 0, 0.3 * SECOND, 3 * SECOND]

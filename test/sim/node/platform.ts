@@ -99,6 +99,20 @@ export class Platform implements Observer {
     })
   }
 
+  /** Who leads it, as it is committed. */
+  primaryOf(partition: PartitionId): NodeId {
+    return this.tables.at(-1)!.table.rows[partition]!.primary
+  }
+
+  /** Cuts all links between these and those, or mends them. */
+  part(some: readonly NodeId[], others: readonly NodeId[], isCut = true): void {
+    const { network } = this.cluster
+    for (const [a, b] of some.flatMap((one) => others.map((other) => [one, other] as const))) {
+      network.link(a, b).isCut = isCut
+      network.link(b, a).isCut = isCut
+    }
+  }
+
   /** Whether all nodes run, know one table, and their replicas are complete and the same, each led by the preferred primary. */
   isLevel(): boolean {
     const { roster } = this.cluster

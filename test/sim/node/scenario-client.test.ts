@@ -7,7 +7,6 @@ import {
   onPlatforms,
   othersThan,
   PARTITION,
-  part,
   primaryOf,
   put,
   QUIET,
@@ -70,7 +69,7 @@ test.each(['nobody else', 'one other replica'] as const)(
       expect([write.isOver, early.isOver]).toEqual([false, false])
       platform.cluster.machine(primary).kill()
       await platform.run(4)
-      part(platform, [primary], [one, other], false)
+      platform.part([primary], [one, other], false)
       const reads = [one, other, one].map((id) => read(platform, id))
       expect(await answered(platform, reads)).toBe(true)
       expect(new Set(reads.map(valueIn)).size).toBe(1)

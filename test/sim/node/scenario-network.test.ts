@@ -7,7 +7,6 @@ import {
   onPlatforms,
   othersThan,
   PARTITION,
-  part,
   primaryOf,
   put,
   QUIET,
@@ -24,7 +23,7 @@ test.each([3, 5])(
       const many = othersThan(platform, ...few)
       const { version } = platform.tables.at(-1)!.table
       const start = platform.world.now
-      part(platform, few, many)
+      platform.part(few, many)
       const asked = few.flatMap((id) => [put(platform, id, 'lost'), read(platform, id)])
       await platform.run(3)
       expect(platform.tables.at(-1)!.table.version).toBeGreaterThan(version)
@@ -60,7 +59,7 @@ test('11: two nodes that only a third one hears keep their roles, and writes go 
     const primary = primaryOf(platform)
     const [other] = othersThan(platform, primary) as [NodeId]
     const start = platform.world.now
-    part(platform, [primary], [other])
+    platform.part([primary], [other])
     await platform.run(20)
     expect(platform.cluster.network.counts.cut).toBeGreaterThan(100)
     expect(platform.tables.length).toBe(1)
@@ -73,11 +72,11 @@ test('12: links that flap every one to five seconds, and clogs of some of them, 
     let flaps = 0
     for (let round = 0; round < 8; round++) {
       const [a, b] = random.shuffled(roster) as [NodeId, NodeId]
-      part(platform, [a], [b])
+      platform.part([a], [b])
       const clogged = random.shuffled(roster).slice(1)
       for (const id of clogged) network.link(id, a).isClogged = id !== a
       await platform.run(1 + 4 * random.next())
-      part(platform, [a], [b], false)
+      platform.part([a], [b], false)
       for (const id of clogged) network.unclog(id, a)
       flaps++
       await platform.run(random.next())
