@@ -14,7 +14,7 @@ export const ROUTING_MUTANTS: readonly Mutant[] = [
     'ask again with another request id',
     ROUTER,
     'question ??= encodeCall(call)',
-    'question = encodeCall({ ...call, requestId: String(leftMs) } as MapCall)',
+    "question = encodeCall({ ...call, ...('requestId' in call && { requestId: call.requestId + leftMs }) } as MapCall)",
   ),
   mutant(
     'say that a write did not happen when nobody knows',

@@ -5,7 +5,7 @@ import type { MapOperation, Version } from '../../../src/base/port.ts'
 import type { Answer } from '../../../src/cluster/dht/effect.ts'
 import { decodeEntry } from '../../../src/cluster/dht/entry.ts'
 import { entryPrefix, prefixEnd, sortKeyOf } from '../../../src/cluster/dht/key.ts'
-import { compareVersions } from '../../../src/cluster/dht/version.ts'
+import { compareVersions, VERSION_NONE } from '../../../src/cluster/dht/version.ts'
 import { checkLinearizability, type Operation } from '../../sim/linearizability.ts'
 import type { Random } from '../../sim/random.ts'
 import {
@@ -125,6 +125,12 @@ export class ReplicaClients {
       this.#waiting.delete(client)
       this.#fail(asked, true)
     }
+  }
+
+  /** The newest write that was ever acknowledged. */
+  get acknowledgedLast(): Version {
+    const later = (a: Version, b: Version) => (compareVersions(a, b) < 0 ? b : a)
+    return this.acknowledged.map(({ version }) => version).reduce(later, VERSION_NONE)
   }
 
   get waiting(): number {

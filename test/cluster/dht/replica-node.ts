@@ -63,7 +63,7 @@ export type NodeOptions = {
 /** A node with one replica, its engine, and what the replica waits for. A crash loses all but the engine. */
 export class ReplicaNode {
   readonly self: NodeId
-  readonly engine = new EngineTwin()
+  engine = new EngineTwin()
   readonly #options: NodeOptions
   readonly #perform: (node: ReplicaNode, effect: ReplicaEffect) => void
   replica: Replica | undefined
@@ -104,6 +104,12 @@ export class ReplicaNode {
     this.queue = []
     this.durable = []
     this.scans = []
+  }
+
+  /** It stops, and comes back with an empty disk under its name. */
+  loseDisk(): void {
+    this.stop()
+    this.engine = new EngineTwin()
   }
 
   step(input: ReplicaInput): void {
