@@ -135,7 +135,11 @@ const FIELDS: { readonly [K in ReplicaMessage['kind']]: Field<Parts<K>> } = {
   }),
   appended: record<Parts<'appended'>>({ epoch, version }),
   seal: record<Parts<'seal'>>({ epoch }),
-  sealed: record<Parts<'sealed'>>({ epoch, history: maybe(history, undefined), had: version }),
+  sealed: record<Parts<'sealed'>>({
+    epoch,
+    history: maybe(history, undefined),
+    had: maybe(version, undefined),
+  }),
   confirm: record<Parts<'confirm'>>({ epoch, turn }),
   confirmed: record<Parts<'confirmed'>>({ epoch, turn }),
   pull: record<Parts<'pull'>>({
