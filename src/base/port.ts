@@ -102,10 +102,21 @@ export interface MapSpace {
   ): Promise<Result<Written, Conflict | Unavailable | OutcomeUnknown | NoSpace>>
 }
 
-/** Replica counts and the like come with replication; today a space has only a name. */
+export type SpaceOptions = {
+  /**
+   * 'strong' if absent: a write is answered when a majority of the replicas has it, and reads are linearizable. 'eventual':
+   * it is answered when one has it, and the others get it afterwards. Writes of the last moments before that node
+   * failed may be lost, and reads of them taken back; what a client has read may be older than what another has.
+   */
+  readonly consistency?: 'strong' | 'eventual'
+}
+
 export interface DistributedMap {
-  /** The space of that name (lowercase letters, digits, dashes), made on first use. */
-  space(name: string): MapSpace
+  /**
+   * The space of that name (lowercase letters, digits, dashes), made on first use. Always given the same options: a strong
+   * space and an eventual one of the same name are different spaces.
+   */
+  space(name: string, options?: SpaceOptions): MapSpace
 }
 
 /** Content that never changes, named by its SHA-256. `sha1` is kept beside it because Maven asks for it. */

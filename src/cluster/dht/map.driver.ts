@@ -1,10 +1,10 @@
 import { assert } from '../../base/assert.ts'
 import type { PartitionId } from '../../base/ids.ts'
-import type { DistributedMap, MapSpace } from '../../base/port.ts'
+import type { DistributedMap, MapSpace, SpaceOptions } from '../../base/port.ts'
+import { PARTITION_COUNT } from '../partition/index.ts'
 import { decodeEntry } from './entry.ts'
 import { EntryCache } from './entry-cache.ts'
 import { keyAfter, prefixEnd, spacePrefix } from './key.ts'
-import { PARTITION_COUNT } from './partition.ts'
 import { ReplicaHost, type ReplicaHostOptions } from './replica-host.driver.ts'
 import { Space, type SpaceParts } from './space.driver.ts'
 
@@ -34,10 +34,11 @@ export class ReplicatedMap implements DistributedMap {
     this.#parts = parts
   }
 
-  space(name: string): MapSpace {
+  space(name: string, { consistency = 'strong' }: SpaceOptions = {}): MapSpace {
     assert(/^[a-z0-9-]{1,64}$/.test(name), `not a name of a space: ${name}`)
-    const made = this.#spaces.get(name) ?? new Space(name, this.#parts)
-    this.#spaces.set(name, made)
+    const key = `${consistency} ${name}`
+    const made = this.#spaces.get(key) ?? new Space(name, this.#parts, consistency)
+    this.#spaces.set(key, made)
     return made
   }
 

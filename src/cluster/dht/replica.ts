@@ -116,6 +116,17 @@ export class Replica {
     return compareVersions(version, committed) <= 0
   }
 
+  /** Whether ticks have something to do. */
+  get isBusy(): boolean {
+    const isFollowing = this.#primary === undefined && this.#takeover === undefined
+    return isFollowing ? this.#copy.isFetching : (this.#primary?.isBusy ?? true)
+  }
+
+  /** Of a primary: which other replicas lack a write that was here a tick ago. */
+  lagging(): readonly NodeId[] {
+    return this.#primary?.lagging() ?? []
+  }
+
   /** What an operator and the checkers look at. */
   status(): ReplicaStatus {
     const { log, promised, isComplete, isFetching } = this.#copy
@@ -294,8 +305,7 @@ export class Replica {
 
   #turnAway(client: number): void {
     const isNear = this.#takeover !== undefined || this.#primary !== undefined
-    const reason = isNear ? 'this node is taking over the partition' : 'another node is the primary'
-    this.#out.reply({ client, result: err({ kind: 'unavailable', reason }) })
+    this.#out.reply({ client, result: err({ kind: isNear ? 'taking-over' : 'not-primary' }) })
   }
 
   #quorums({ replicas }: Placement): Quorums {

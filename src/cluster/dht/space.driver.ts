@@ -19,6 +19,7 @@ import type { EntryCache } from './entry-cache.ts'
 import { entryKey, entryName, entryPrefix, keyAfter, prefixEnd, sortKeyOf } from './key.ts'
 import { assertKey, assertWrite } from './limit.ts'
 import { partitionOf } from './partition.ts'
+import type { Consistency } from './quorum.ts'
 import type { Replica } from './replica.ts'
 import type { ReplicaHost } from './replica-host.driver.ts'
 
@@ -29,11 +30,13 @@ import type { ReplicaHost } from './replica-host.driver.ts'
 export class Space implements MapSpace {
   readonly #name: string
   readonly #parts: SpaceParts
+  readonly #consistency: Consistency
   /** Finding the place of a key takes a hash, and few keys are in use at a time. */
   readonly #places = new Map<string, Place>()
 
-  constructor(name: string, parts: SpaceParts) {
+  constructor(name: string, parts: SpaceParts, consistency: Consistency = 'strong') {
     this.#name = name
+    this.#consistency = consistency
     this.#parts = parts
   }
 
@@ -89,7 +92,12 @@ export class Space implements MapSpace {
     }
     const previous = replica.orderedVersionOf(this.#name, partitionKey)
     const outcome = await host.write(partition, replica, write)
-    if (!outcome.ok) return outcome
+    if (!outcome.ok)
+      return 'reason' in outcome.error ||
+        outcome.error.kind === 'conflict' ||
+        outcome.error.kind === 'no-space'
+        ? err(outcome.error)
+        : err({ kind: 'unavailable', reason: outcome.error.kind })
     this.#remember(write, outcome.value, replica)
     return ok({ version: outcome.value, previous })
   }
@@ -142,7 +150,7 @@ export class Space implements MapSpace {
   #placeOf(partitionKey: string): Place {
     const known = this.#places.get(partitionKey)
     if (known !== undefined) return known
-    const partition = partitionOf(this.#name, partitionKey)
+    const partition = partitionOf(this.#name, partitionKey, this.#consistency)
     const place = { partition, keys: entryPrefix(partition, this.#name, partitionKey) }
     if (this.#places.size >= PLACES_MAX) this.#places.clear()
     this.#places.set(partitionKey, place)
