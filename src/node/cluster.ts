@@ -11,13 +11,19 @@ import type { Founding } from '../cluster/membership/home.driver.ts'
 import type { ClusterAdmin, TransportCallbacks } from '../cluster/membership/index.ts'
 import { ClusterMember } from '../cluster/membership/member.driver.ts'
 import type { PartitionDirectory } from '../cluster/partition/directory.driver.ts'
-import { type FrameCounts, parseAddress, type Transport } from '../cluster/wire/index.ts'
+import {
+  type FrameCounts,
+  parseAddress,
+  type Transport,
+  type Vitals,
+} from '../cluster/wire/index.ts'
 import { TcpTransport } from '../cluster/wire/transport.tcp.ts'
 import { localDisk } from '../storage/disk.ts'
 import { BlobCache, type ChunkStore } from '../storage/index.ts'
 import { openLevelStore } from '../storage/level.disk.ts'
 import { openStorage, type Storage } from '../storage/storage.disk.ts'
 import type { Config } from './config.ts'
+import type { ReplicationHealth } from './replication-metrics.ts'
 
 /** The cluster as the node uses it; on one node it has one member. */
 export type Cluster = {
@@ -32,10 +38,16 @@ export type Cluster = {
   readonly dropped: FrameCounts
   /** Resolves with the reason when this node must not go on: its disk has failed, or it is no member any more. */
   readonly failed: Promise<unknown>
+  /** How the copies fare that this node holds and leads. */
+  health(): ReplicationHealth
+  /** What all nodes are to show of this one. */
+  setVitals(vitals: Vitals): void
   /** What the control store waits for, in words; undefined when it answers. */
   obstacle(): string | undefined
   /** Begins to talk to the other nodes. Rejects with `listen-refused` when their address cannot be listened on. */
   start(): Promise<void>
+  /** Gives the partitions that this node leads to others, before it stops; resolves when that is done or has taken too long. */
+  handOver(): Promise<void>
   close(): Promise<void>
 }
 
@@ -45,6 +57,9 @@ const DEFAULT_NAME = 'aether'
 
 /** The space of the blobs' manifests. */
 const BLOBS = 'blobs'
+
+const KEPT =
+  'no other node could take over these partitions: they are not served until one does or this node is back'
 
 /** Opens the data directory and what lives in it. Rejects with an AetherError when it cannot be used. */
 export async function openCluster(
@@ -97,16 +112,17 @@ async function openOn(
       partitions: member.roles.partitions,
       dropped: member.dropped,
       failed: Promise.race([storage.failed, map.failed, member.failed, damage.promise]),
+      health: () => ({ replicas: map.health(), chunks: { missing: 0, repaired: 0 } }),
+      setVitals: (vitals) => member.roles.setVitals(vitals),
       obstacle: () => member.obstacle(),
       start: () => start(member, config),
+      async handOver() {
+        const led = await member.roles.handOver()
+        const isAlone = config.cluster === undefined
+        if (led > 0 && !isAlone) logger.warn({ led }, KEPT)
+      },
       close: () =>
-        closeInOrder([
-          () => member.roles.handOver(),
-          () => member.close(),
-          () => map.close(),
-          () => storage.close(),
-          () => swept,
-        ]),
+        closeInOrder([() => member.close(), () => map.close(), () => storage.close(), () => swept]),
     }
   } catch (cause) {
     await member.close()

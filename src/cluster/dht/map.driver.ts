@@ -5,6 +5,7 @@ import { PARTITION_COUNT } from '../partition/index.ts'
 import { decodeEntry } from './entry.ts'
 import { EntryCache } from './entry-cache.ts'
 import { keyAfter, prefixEnd, spacePrefix } from './key.ts'
+import type { ReplicaHealth } from './replica-health.ts'
 import { ReplicaHost, type ReplicaHostOptions } from './replica-host.driver.ts'
 import { Space, type SpaceParts } from './space.driver.ts'
 
@@ -64,6 +65,11 @@ export class ReplicatedMap implements DistributedMap {
         gte = keyAfter(last.key)
       }
     }
+  }
+
+  /** How the replicas of this node fare. */
+  health(): ReplicaHealth {
+    return this.#parts.host.health()
   }
 
   /** Waits for the writes under way; the engine stays open. No call may follow. */
