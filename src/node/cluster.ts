@@ -99,7 +99,15 @@ async function openOn(
     report: (level, message, detail) => logger[level](detail, message),
   })
   try {
-    const map = await openReplicatedMap({ engine, highWater, self })
+    const { network, roles } = member
+    const setBehind = roles.setBehind.bind(roles)
+    const others = { directory: roles.partitions, network, setBehind }
+    const map = await openReplicatedMap({
+      engine,
+      highWater,
+      self,
+      ...(config.cluster === undefined ? {} : { cluster: others }),
+    })
     const cache = new BlobCache(config.cacheBytesMax)
     const blobs = createBlobStore({ manifests: map.space(BLOBS), chunks, cache })
     const damage = Promise.withResolvers<unknown>()
@@ -112,7 +120,7 @@ async function openOn(
       partitions: member.roles.partitions,
       dropped: member.dropped,
       failed: Promise.race([storage.failed, map.failed, member.failed, damage.promise]),
-      health: () => ({ replicas: map.health(), chunks: { missing: 0, repaired: 0 } }),
+      health: () => ({ replicas: map.replicas.health(), chunks: { missing: 0, repaired: 0 } }),
       setVitals: (vitals) => member.roles.setVitals(vitals),
       obstacle: () => member.obstacle(),
       start: () => start(member, config),
