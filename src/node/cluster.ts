@@ -24,6 +24,7 @@ import { openLevelStore } from '../storage/level.disk.ts'
 import { openStorage, type Storage } from '../storage/storage.disk.ts'
 import type { Config } from './config.ts'
 import type { ReplicationHealth } from './replication-metrics.ts'
+import { TakeoverLog } from './takeover-log.ts'
 
 /** The cluster as the node uses it; on one node it has one member. */
 export type Cluster = {
@@ -108,6 +109,12 @@ async function openOn(
       self,
       ...(config.cluster === undefined ? {} : { cluster: others }),
     })
+    const takeovers = new TakeoverLog({
+      self,
+      health: () => map.replicas.health(),
+      report: (level, message, detail) => logger[level](detail, message),
+    })
+    roles.partitions.follow((table) => takeovers.follow(table))
     const cache = new BlobCache(config.cacheBytesMax)
     const blobs = createBlobStore({ manifests: map.space(BLOBS), chunks, cache })
     const damage = Promise.withResolvers<unknown>()
@@ -130,7 +137,13 @@ async function openOn(
         if (led > 0 && !isAlone) logger.warn({ led }, KEPT)
       },
       close: () =>
-        closeInOrder([() => member.close(), () => map.close(), () => storage.close(), () => swept]),
+        closeInOrder([
+          async () => takeovers.close(),
+          () => member.close(),
+          () => map.close(),
+          () => storage.close(),
+          () => swept,
+        ]),
     }
   } catch (cause) {
     await member.close()

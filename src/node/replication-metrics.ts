@@ -4,7 +4,8 @@ import type { NodeId } from '../base/ids.ts'
 /** How the copies fare that this node holds and leads; counts since the start of the process. */
 export type ReplicationHealth = {
   readonly replicas: {
-    /** Partitions led here that are not served yet. */
+    /** Partitions that this node serves as their primary, and those that it has yet to. */
+    readonly led: number
     readonly takingOver: number
     /** By node, in how many partitions led here it lacks something that was ordered more than a moment ago. */
     readonly lagging: ReadonlyMap<NodeId, number>
