@@ -27,7 +27,8 @@ export function memberWeakness({ members }: ClusterStatus, id: string): string |
     return `${id} has yet to learn what the others have decided`
   }
   if (replicasBehind > 0) return `${id} lacks something in ${replicasBehind} partitions`
-  return vitals.missingChunks > 0 ? `${id} lacks ${vitals.missingChunks} chunks` : undefined
+  if (vitals.missingChunks > 0) return `${id} lacks ${vitals.missingChunks} chunks`
+  return vitals.hasAllChunks ? undefined : `${id} looks for chunks that it lacks`
 }
 
 /** While the control state is written to all the time, those who are well are seen a few slots behind. */

@@ -5,12 +5,14 @@ import { AetherError } from '../base/fault.ts'
 import type { NodeId } from '../base/ids.ts'
 import type { BlobStore, ControlStore, DistributedMap } from '../base/port.ts'
 import type { ConsensusMeter } from '../cluster/control/consensus.driver.ts'
+import { BlobReplication } from '../cluster/dht/blob-replication.driver.ts'
 import { chunksOf, createBlobStore } from '../cluster/dht/blob-store.driver.ts'
 import { openReplicatedMap, type ReplicatedMap } from '../cluster/dht/map.driver.ts'
 import type { Founding } from '../cluster/membership/home.driver.ts'
 import type { ClusterAdmin, TransportCallbacks } from '../cluster/membership/index.ts'
 import { ClusterMember } from '../cluster/membership/member.driver.ts'
 import type { PartitionDirectory } from '../cluster/partition/directory.driver.ts'
+import type { Report } from '../cluster/report.ts'
 import {
   type FrameCounts,
   parseAddress,
@@ -59,6 +61,9 @@ const DEFAULT_NAME = 'aether'
 /** The space of the blobs' manifests. */
 const BLOBS = 'blobs'
 
+/** A node that is alone has what it has. */
+const ALL_CHUNKS = { missing: 0, repaired: 0, isSettled: true }
+
 const KEPT =
   'no other node could take over these partitions: they are not served until one does or this node is back'
 
@@ -84,8 +89,9 @@ async function openOn(
   logger: Logger,
   meter: ConsensusMeter,
 ): Promise<Cluster> {
-  const { engine, highWater, chunks } = storage
+  const { chunks } = storage
   const self = config.cluster?.id ?? ALONE
+  const report: Report = (level, message, detail) => logger[level](detail, message)
   const member = await ClusterMember.open({
     disk: localDisk,
     directory: resolve(config.data),
@@ -97,28 +103,19 @@ async function openOn(
     zone: config.cluster?.zone,
     ...connectionsOf(config),
     meter,
-    report: (level, message, detail) => logger[level](detail, message),
+    report,
   })
   try {
-    const { network, roles } = member
-    const setBehind = roles.setBehind.bind(roles)
-    const others = { directory: roles.partitions, network, setBehind }
-    const map = await openReplicatedMap({
-      engine,
-      highWater,
-      self,
-      ...(config.cluster === undefined ? {} : { cluster: others }),
-    })
-    const takeovers = new TakeoverLog({
-      self,
-      health: () => map.replicas.health(),
-      report: (level, message, detail) => logger[level](detail, message),
-    })
-    roles.partitions.follow((table) => takeovers.follow(table))
+    const map = await openMap(member, storage, self, config.cluster === undefined)
+    const takeovers = new TakeoverLog({ self, health: () => map.replicas.health(), report })
+    member.roles.partitions.follow((table) => takeovers.follow(table))
     const cache = new BlobCache(config.cacheBytesMax)
-    const blobs = createBlobStore({ manifests: map.space(BLOBS), chunks, cache })
+    const replication = config.cluster && replicationOf(member, map, chunks, self, report)
+    const blobs = createBlobStore({ manifests: map.space(BLOBS), chunks, cache, replication })
     const damage = Promise.withResolvers<unknown>()
-    const swept = sweep(chunks, map, logger, damage.resolve)
+    // Among several nodes a chunk may belong to a manifest that another one is about to write.
+    const swept =
+      replication === undefined ? sweep(chunks, map, logger, damage.resolve) : Promise.resolve()
     return {
       map,
       blobs,
@@ -127,10 +124,16 @@ async function openOn(
       partitions: member.roles.partitions,
       dropped: member.dropped,
       failed: Promise.race([storage.failed, map.failed, member.failed, damage.promise]),
-      health: () => ({ replicas: map.replicas.health(), chunks: { missing: 0, repaired: 0 } }),
+      health: () => ({
+        replicas: map.replicas.health(),
+        chunks: replication?.health ?? ALL_CHUNKS,
+      }),
       setVitals: (vitals) => member.roles.setVitals(vitals),
       obstacle: () => member.obstacle(),
-      start: () => start(member, config),
+      start: async () => {
+        await start(member, config)
+        replication?.start()
+      },
       async handOver() {
         const led = await member.roles.handOver()
         const isAlone = config.cluster === undefined
@@ -139,6 +142,7 @@ async function openOn(
       close: () =>
         closeInOrder([
           async () => takeovers.close(),
+          async () => replication?.close(),
           () => member.close(),
           () => map.close(),
           () => storage.close(),
@@ -149,6 +153,37 @@ async function openOn(
     await member.close()
     throw cause
   }
+}
+
+function openMap(
+  { network, roles }: ClusterMember,
+  { engine, highWater }: Storage,
+  self: NodeId,
+  isAlone: boolean,
+): Promise<ReplicatedMap> {
+  const setBehind = roles.setBehind.bind(roles)
+  const cluster = { directory: roles.partitions, network, setBehind }
+  return openReplicatedMap({ engine, highWater, self, ...(isAlone ? {} : { cluster }) })
+}
+
+function replicationOf(
+  { network, roles }: ClusterMember,
+  map: ReplicatedMap,
+  chunks: ChunkStore,
+  self: NodeId,
+  report: Report,
+): BlobReplication {
+  const replication = new BlobReplication({
+    ...{ network, chunks, self, report },
+    replicasOf: (partition) => roles.partitions.row(partition)?.replicas,
+    manifests: () => map.valuesHere(BLOBS),
+  })
+  map.replicas.onApplied((_, entries) => {
+    for (const { space, value } of entries) {
+      if (space === BLOBS && value !== undefined) replication.notice(value)
+    }
+  })
+  return replication
 }
 
 function foundingOf({ cluster }: Config): Founding {

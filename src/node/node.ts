@@ -157,7 +157,7 @@ function vitalSigns(cluster: Cluster, { data }: Config, isReady: () => boolean):
   return new VitalSigns({
     isReady,
     freeSpace: () => localDisk.freeSpace(data),
-    missingChunks: () => cluster.health().chunks.missing,
+    chunks: () => cluster.health().chunks,
     lagging: () => cluster.health().replicas.lagging,
     say: (vitals) => cluster.setVitals(vitals),
   })

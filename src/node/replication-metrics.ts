@@ -21,6 +21,8 @@ export type ReplicationHealth = {
     readonly missing: number
     /** That were missing or damaged here and were fetched from another node. */
     readonly repaired: number
+    /** It has looked for those that it is to have, and lacks none. */
+    readonly isSettled: boolean
   }
 }
 

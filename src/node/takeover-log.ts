@@ -1,5 +1,6 @@
 import type { NodeId } from '../base/ids.ts'
 import type { PartitionTable } from '../cluster/partition/index.ts'
+import type { Report } from '../cluster/report.ts'
 import type { ReplicationHealth } from './replication-metrics.ts'
 
 /** Tells operators when this node serves the partitions that a table has made it lead: until then their clients wait. */
@@ -55,7 +56,7 @@ export class TakeoverLog {
 export type TakeoverLogOptions = {
   readonly self: NodeId
   readonly health: () => Pick<ReplicationHealth['replicas'], 'led' | 'takingOver'>
-  readonly report: (level: 'info' | 'warn', message: string, detail: object) => void
+  readonly report: Report
 }
 
 const SERVED = 'this node has taken over partitions and serves them'

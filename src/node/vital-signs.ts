@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { NodeId } from '../base/ids.ts'
 import type { Vitals } from '../cluster/wire/index.ts'
+import type { ReplicationHealth } from './replication-metrics.ts'
 
 /** Measures this node once a second, and says what it found: all nodes show it to their operators. */
 export class VitalSigns {
@@ -29,14 +30,16 @@ export class VitalSigns {
 
   /** Something has changed that the others are to know at once. */
   say(): void {
-    const { isReady, missingChunks, lagging, say } = this.#options
+    const { isReady, chunks, lagging, say } = this.#options
+    const { missing, isSettled } = chunks()
     say({
       boot: this.boot,
       startedMs: this.#startedMs,
       isReady: isReady(),
       diskTotalBytes: this.#space.totalBytes,
       diskFreeBytes: this.#space.freeBytes,
-      missingChunks: missingChunks(),
+      missingChunks: missing,
+      hasAllChunks: isSettled,
       lagging: [...lagging()].map(([node, partitions]) => ({ node, partitions })),
     })
   }
@@ -54,7 +57,7 @@ export class VitalSigns {
 export type VitalSignsOptions = {
   readonly isReady: () => boolean
   readonly freeSpace: () => Promise<{ readonly freeBytes: number; readonly totalBytes: number }>
-  readonly missingChunks: () => number
+  readonly chunks: () => ReplicationHealth['chunks']
   readonly lagging: () => ReadonlyMap<NodeId, number>
   readonly say: (vitals: Vitals) => void
 }

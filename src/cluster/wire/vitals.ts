@@ -14,6 +14,8 @@ export type Vitals = {
   readonly diskFreeBytes: number
   /** Chunks of blobs that it is to have and has not, as far as it knows. */
   readonly missingChunks: number
+  /** It has looked for all of them, and lacks none. */
+  readonly hasAllChunks: boolean
   /** Who lacks what it leads. */
   readonly lagging: readonly Lagging[]
 }
@@ -28,10 +30,11 @@ const known = record<Vitals>({
   diskTotalBytes: whole(0),
   diskFreeBytes: whole(0),
   missingChunks: whole(0),
+  hasAllChunks: flag,
   lagging: list(record<Lagging>({ node, partitions: whole(0) })),
 })
 
-const KNOWN_LENGTH = 7
+const KNOWN_LENGTH = 8
 
 /** What a newer node appends is left out: nodes of two versions are to understand each other. */
 export const vitals: Field<Vitals> = {

@@ -15,6 +15,7 @@ const heartbeat = {
     diskTotalBytes: 2 ** 45,
     diskFreeBytes: 2 ** 40,
     missingChunks: 3,
+    hasAllChunks: false,
     lagging: [{ node: 'n2' as NodeId, partitions: 12 }],
   },
 }
