@@ -9,10 +9,9 @@ import { BlobReplication } from '../cluster/dht/blob-replication.driver.ts'
 import { chunksOf, createBlobStore } from '../cluster/dht/blob-store.driver.ts'
 import { openReplicatedMap, type ReplicatedMap } from '../cluster/dht/map.driver.ts'
 import type { Founding } from '../cluster/membership/home.driver.ts'
-import type { ClusterAdmin, TransportCallbacks } from '../cluster/membership/index.ts'
+import type { ClusterAdmin, Report, TransportCallbacks } from '../cluster/membership/index.ts'
 import { ClusterMember } from '../cluster/membership/member.driver.ts'
 import type { PartitionDirectory } from '../cluster/partition/directory.driver.ts'
-import type { Report } from '../cluster/report.ts'
 import {
   type FrameCounts,
   parseAddress,

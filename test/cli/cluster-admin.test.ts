@@ -86,6 +86,12 @@ node-3  learner  down       -              no         ?             0      0    
   expect(server.requests.map(({ line }) => line)).toEqual(['GET /api/v1/cluster'])
 })
 
+test('status says whether any node may be taken away', async () => {
+  const members = STATUS.members.slice(0, 1)
+  const { run } = await answering(200, { ...STATUS, members })
+  expect((await run(['status'])).stdout).toContain('\nstrength: full, ')
+})
+
 test('status says what to do about nodes that wait and voters that are missing', async () => {
   const [n1, n2] = STATUS.members
   const { run } = await answering(200, {
