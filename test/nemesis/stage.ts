@@ -35,6 +35,7 @@ const STEPS: Readonly<Record<StepKind, (act: Act) => Promise<void>>> = {
   reset: (act) => act.reset(),
   flap: (act) => act.flap(),
   'rolling-restart': (act) => act.rollingRestart(),
+  'full-disk': (act) => act.fullDisk(),
   absence: (act) => act.absence(),
   'empty-disk': (act) => act.emptyDisk(),
   'replace-dead': (act) => act.replaceDead(),
@@ -57,6 +58,7 @@ class Act {
 
   heal(): void {
     this.#arena.proxy.heal()
+    this.#arena.smallDisk?.disk.free()
     for (const node of this.#arena.cluster.running()) node.resume()
   }
 
@@ -113,6 +115,11 @@ class Act {
       await this.#arena.node(id).stop()
       await this.#arena.start([id])
     }
+  }
+
+  async fullDisk(): Promise<void> {
+    this.#arena.smallDisk?.disk.fill()
+    await this.#hold()
   }
 
   /** The others go on until they keep nothing any more of what it has missed. */
