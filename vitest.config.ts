@@ -11,7 +11,12 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/clients/**', 'test/bench/**', 'test/nemesis/scenario/**'],
+          exclude: [
+            'test/clients/**',
+            'test/containers/**',
+            'test/bench/**',
+            'test/nemesis/scenario/**',
+          ],
           // Far above what any test needs, so that a busy machine fails none.
           testTimeout: 60_000,
         },
@@ -30,6 +35,17 @@ export default defineConfig({
           name: 'cluster',
           include: ['test/nemesis/scenario/**/*.test.ts'],
           testTimeout: 120_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: 'containers',
+          include: ['test/containers/**/*.test.ts'],
+          // What removes containers after a crash is a container too, of an image that is not ours.
+          env: { TESTCONTAINERS_RYUK_DISABLED: 'true' },
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
           fileParallelism: false,
         },
       },

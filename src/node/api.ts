@@ -6,12 +6,14 @@ import { type ApiRefusal, challenge, methodNotAllowed, notFound } from './api-re
 import { ClusterApi } from './cluster-api.ts'
 import { ControlApi } from './control-api.ts'
 import { sendJson } from './json.ts'
+import type { RestartWishes } from './restart.ts'
 
 export type ApiParts = {
   readonly version: string
   readonly isReady: () => boolean
   readonly control: ControlStore
   readonly members: ClusterAdmin
+  readonly restarts: RestartWishes
   readonly newRequestId: () => RequestId
 }
 
@@ -21,7 +23,7 @@ export const API_MOUNT = '/api/'
 /** The platform's own interface: JSON for tools, every refusal a problem that says what to do. */
 export function apiHandler(parts: ApiParts): HttpHandler {
   const control = new ControlApi(parts.control, parts.newRequestId)
-  const cluster = new ClusterApi(parts.members)
+  const cluster = new ClusterApi(parts.members, parts.restarts)
   const serve = (exchange: Exchange): Answered => {
     const path = pathOf(exchange.request.url ?? '')
     if (path.startsWith(CONTROL)) return control.serve(exchange, path.slice(CONTROL.length))

@@ -8,19 +8,25 @@ import type { ConsensusMeter } from '../cluster/control/consensus.driver.ts'
 import { BlobReplication } from '../cluster/dht/blob-replication.driver.ts'
 import { chunksOf, createBlobStore } from '../cluster/dht/blob-store.driver.ts'
 import { openReplicatedMap, type ReplicatedMap } from '../cluster/dht/map.driver.ts'
-import type { ReplicaHost } from '../cluster/dht/replica-host.driver.ts'
 import type { Founding } from '../cluster/membership/home.driver.ts'
 import type { ClusterAdmin, TransportCallbacks } from '../cluster/membership/index.ts'
 import { ClusterMember } from '../cluster/membership/member.driver.ts'
 import type { PartitionDirectory } from '../cluster/partition/directory.driver.ts'
 import type { Report } from '../cluster/report.ts'
-import { type FrameCounts, parseAddress, type Transport } from '../cluster/wire/index.ts'
+import {
+  type FrameCounts,
+  parseAddress,
+  type Transport,
+  type Vitals,
+} from '../cluster/wire/index.ts'
 import { TcpTransport } from '../cluster/wire/transport.tcp.ts'
 import { localDisk } from '../storage/disk.ts'
 import { BlobCache, type ChunkStore } from '../storage/index.ts'
 import { openLevelStore } from '../storage/level.disk.ts'
 import { openStorage, type Storage } from '../storage/storage.disk.ts'
 import type { Config } from './config.ts'
+import type { ReplicationHealth } from './replication-metrics.ts'
+import { TakeoverLog } from './takeover-log.ts'
 
 /** The cluster as the node uses it; on one node it has one member. */
 export type Cluster = {
@@ -31,18 +37,20 @@ export type Cluster = {
   readonly members: ClusterAdmin
   /** Which nodes hold and lead the partitions. */
   readonly partitions: PartitionDirectory
-  /** The replicas on this node. */
-  readonly replicas: Pick<ReplicaHost, 'health'>
-  /** This node's copies of chunks; undefined on a node that is alone. */
-  readonly chunks: Pick<BlobReplication, 'health'> | undefined
   /** Frames between nodes that were dropped so far. */
   readonly dropped: FrameCounts
   /** Resolves with the reason when this node must not go on: its disk has failed, or it is no member any more. */
   readonly failed: Promise<unknown>
+  /** How the copies fare that this node holds and leads. */
+  health(): ReplicationHealth
+  /** What all nodes are to show of this one. */
+  setVitals(vitals: Vitals): void
   /** What the control store waits for, in words; undefined when it answers. */
   obstacle(): string | undefined
   /** Begins to talk to the other nodes. Rejects with `listen-refused` when their address cannot be listened on. */
   start(): Promise<void>
+  /** Gives the partitions that this node leads to others, before it stops; resolves when that is done or has taken too long. */
+  handOver(): Promise<void>
   close(): Promise<void>
 }
 
@@ -52,6 +60,12 @@ const DEFAULT_NAME = 'aether'
 
 /** The space of the blobs' manifests. */
 const BLOBS = 'blobs'
+
+/** A node that is alone has what it has. */
+const ALL_CHUNKS = { missing: 0, repaired: 0, isSettled: true }
+
+const KEPT =
+  'no other node could take over these partitions: they are not served until one does or this node is back'
 
 /** Opens the data directory and what lives in it. Rejects with an AetherError when it cannot be used. */
 export async function openCluster(
@@ -75,7 +89,7 @@ async function openOn(
   logger: Logger,
   meter: ConsensusMeter,
 ): Promise<Cluster> {
-  const { engine, highWater, chunks } = storage
+  const { chunks } = storage
   const self = config.cluster?.id ?? ALONE
   const report: Report = (level, message, detail) => logger[level](detail, message)
   const member = await ClusterMember.open({
@@ -92,14 +106,9 @@ async function openOn(
     report,
   })
   try {
-    const { network, roles } = member
-    const others = { directory: roles.partitions, network }
-    const map = await openReplicatedMap({
-      engine,
-      highWater,
-      self,
-      ...(config.cluster === undefined ? {} : { cluster: others }),
-    })
+    const map = await openMap(member, storage, self, config.cluster === undefined)
+    const takeovers = new TakeoverLog({ self, health: () => map.replicas.health(), report })
+    member.roles.partitions.follow((table) => takeovers.follow(table))
     const cache = new BlobCache(config.cacheBytesMax)
     const replication = config.cluster && replicationOf(member, map, chunks, self, report)
     const blobs = createBlobStore({ manifests: map.space(BLOBS), chunks, cache, replication })
@@ -113,18 +122,26 @@ async function openOn(
       control: member.control,
       members: member,
       partitions: member.roles.partitions,
-      replicas: map.replicas,
       dropped: member.dropped,
       failed: Promise.race([storage.failed, map.failed, member.failed, damage.promise]),
+      health: () => ({
+        replicas: map.replicas.health(),
+        chunks: replication?.health ?? ALL_CHUNKS,
+      }),
+      setVitals: (vitals) => member.roles.setVitals(vitals),
       obstacle: () => member.obstacle(),
-      chunks: replication,
       start: async () => {
         await start(member, config)
         replication?.start()
       },
+      async handOver() {
+        const led = await member.roles.handOver()
+        const isAlone = config.cluster === undefined
+        if (led > 0 && !isAlone) logger.warn({ led }, KEPT)
+      },
       close: () =>
         closeInOrder([
-          () => member.roles.handOver(),
+          async () => takeovers.close(),
           async () => replication?.close(),
           () => member.close(),
           () => map.close(),
@@ -136,6 +153,17 @@ async function openOn(
     await member.close()
     throw cause
   }
+}
+
+function openMap(
+  { network, roles }: ClusterMember,
+  { engine, highWater }: Storage,
+  self: NodeId,
+  isAlone: boolean,
+): Promise<ReplicatedMap> {
+  const setBehind = roles.setBehind.bind(roles)
+  const cluster = { directory: roles.partitions, network, setBehind }
+  return openReplicatedMap({ engine, highWater, self, ...(isAlone ? {} : { cluster }) })
 }
 
 function replicationOf(

@@ -1,3 +1,4 @@
+import { EXIT_RESTART } from '../base/exit-code.ts'
 import { AetherError } from '../base/fault.ts'
 import { welcome } from './banner.ts'
 import { type Flags, readConfig } from './config.ts'
@@ -21,8 +22,8 @@ const EXIT_BAD_USAGE = 2
 const FAREWELL_MS = 1_000
 
 /**
- * Runs a node in this process until SIGTERM or SIGINT, or until its disk fails. `stopped` resolves with the exit code when
- * everything is closed.
+ * Runs a node in this process until SIGTERM or SIGINT, or until its disk fails, or until it is asked to restart. `stopped`
+ * resolves with the exit code when everything is closed.
  */
 export async function startNode(options: StartOptions): Promise<{ stopped: Promise<number> }> {
   const config = readConfig(options.flags, options.env)
@@ -66,12 +67,17 @@ async function run(node: AetherNode, log: NodeLog, options: StartOptions): Promi
     // The node has failed, then.
     () => {},
   )
-  const end = await Promise.race([signal.promise, failure.promise])
+  const restart = node.restart.then(() => 'restart' as const)
+  const end = await Promise.race([signal.promise, failure.promise, restart])
   if (typeof end === 'string') {
-    logger.info({ signal: end }, 'stopping: requests in flight may end')
+    if (end === 'restart')
+      logger.info('restarting, as an administrator wishes: requests in flight may end')
+    else logger.info({ signal: end }, 'stopping: requests in flight may end')
     await node.close()
     logger.info('stopped')
-    return 0
+    // Who wants it to end has more to say than who wants it to restart.
+    const isToEnd = await Promise.race([signal.promise, undefined])
+    return end === 'restart' && isToEnd === undefined ? EXIT_RESTART : 0
   }
   // What is in memory can no longer be trusted to reach the disk: nothing is closed in an orderly way, nothing more is
   // acknowledged, and what was acknowledged is synced already.

@@ -28,7 +28,7 @@ describe('a trial of three nodes', () => {
     expect(out).toMatch(/^3 of 3 nodes are up:\n/)
     for (const at of [0, 1, 2]) expect(out).toContain(`n${at + 1}  http://127.0.0.1:${port + at}\n`)
     expect(out.match(/aether_[\w-]{43}/g)).toHaveLength(1)
-    expect(out).toContain('Each node keeps its own artifacts')
+    expect(out).toContain('Every node has all artifacts')
   })
 
   test('has lines of all nodes, each with its name and without colour', async () => {

@@ -53,6 +53,8 @@ export type ReplicaInput =
   | { readonly kind: 'scanned'; readonly token: number; readonly entries: readonly EngineEntry[] }
   | { readonly kind: 'configure'; readonly placement: Placement }
   | { readonly kind: 'message'; readonly from: NodeId; readonly message: ReplicaMessage }
+  /** Messages reach the node from now on; what was sent to it before may be lost, and it may have been restarted. */
+  | { readonly kind: 'reached'; readonly peer: NodeId }
   /** At an even pace; repeats what was lost and gives up what takes too long. */
   | { readonly kind: 'tick' }
 

@@ -13,6 +13,7 @@ import { err, type Result } from '../../base/result.ts'
 import type { PartitionRow } from '../partition/index.ts'
 import { Calls } from '../wire/calls.driver.ts'
 import { MAP_CHANNEL } from '../wire/index.ts'
+import type { HostCluster } from './host-options.ts'
 import type { LocalAnswer, LocalMap } from './local-map.driver.ts'
 import {
   decodeAnswer,
@@ -25,7 +26,6 @@ import {
 } from './map-call.ts'
 import { consistencyOf, rowNumberOf } from './partition.ts'
 import { type Place, placeOf } from './place.ts'
-import type { HostCluster } from './replica-host.driver.ts'
 
 export class MapRouter {
   readonly #options: MapRouterOptions

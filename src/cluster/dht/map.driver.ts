@@ -5,11 +5,12 @@ import type { Engine } from '../../storage/index.ts'
 import { PARTITION_COUNT } from '../partition/index.ts'
 import { decodeEntry } from './entry.ts'
 import { EntryCache } from './entry-cache.ts'
+import type { ReplicaHostOptions } from './host-options.ts'
 import { entryName, keyAfter, prefixEnd, spacePrefix } from './key.ts'
 import { isSpaceName } from './limit.ts'
 import { LocalMap } from './local-map.driver.ts'
 import { MapRouter } from './map-router.driver.ts'
-import { ReplicaHost, type ReplicaHostOptions } from './replica-host.driver.ts'
+import { ReplicaHost } from './replica-host.driver.ts'
 import { Space, type SpaceParts } from './space.driver.ts'
 
 /**

@@ -164,6 +164,11 @@ export class Primary {
     this.#reads.confirmed(from, turn)
   }
 
+  /** Asks how far that replica has come, so that it hears how far it should have. */
+  reached(peer: NodeId): void {
+    if (this.#options.others.includes(peer)) this.#append(peer, undefined)
+  }
+
   tick(): void {
     const { others, bounds } = this.#options
     if (!this.#isServing && this.#inFlight.length === 0) this.#orderNothing()

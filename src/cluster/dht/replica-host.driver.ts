@@ -3,9 +3,7 @@ import { assert } from '../../base/assert.ts'
 import type { NodeId, PartitionId } from '../../base/ids.ts'
 import type { Conflict, NoSpace, OutcomeUnknown, Unavailable, Version } from '../../base/port.ts'
 import { err, type Result } from '../../base/result.ts'
-import type { Engine, HighWater } from '../../storage/index.ts'
-import type { PartitionRow } from '../partition/index.ts'
-import { type PeerNetwork, REPLICA_CHANNEL } from '../wire/index.ts'
+import { REPLICA_CHANNEL } from '../wire/index.ts'
 import { type AppliedListener, appliedEntries } from './applied.ts'
 import { type ClientResult, Clients } from './clients.ts'
 import type {
@@ -17,9 +15,11 @@ import type {
   ReplicaInput,
   Role,
 } from './effect.ts'
+import type { ReplicaHostOptions } from './host-options.ts'
 import { recordKey } from './key.ts'
 import { MarkTable } from './mark-table.driver.ts'
 import type { ReplicaMessage } from './message.ts'
+import { type Held, Openings } from './openings.ts'
 import { consistencyOf, PARTITIONS_MAX, rowNumberOf } from './partition.ts'
 import { operationBytes, type Persist, PersistQueue } from './persist-queue.ts'
 import { readHistory } from './recovery.ts'
@@ -44,7 +44,7 @@ export class ReplicaHost {
   readonly #queue: PersistQueue<Persisting>
   readonly #sender: ReplicaSender | undefined
   readonly #hosted: (Hosted | undefined)[] = new Array(PARTITIONS_MAX)
-  readonly #opening = new Map<PartitionId, Opening>()
+  readonly #openings = new Openings((partition, held) => this.#recover(partition, held))
   readonly #clients = new Clients()
   readonly #applied: AppliedListener[] = []
   readonly #counts = new HealthCounts()
@@ -68,6 +68,7 @@ export class ReplicaHost {
     this.#sender = cluster === undefined ? undefined : new ReplicaSender(cluster.network)
     cluster?.network.listen(REPLICA_CHANNEL, {
       receive: (from, payload) => this.#receive(from, payload),
+      connected: (peer) => this.#reached(peer),
     })
     cluster?.directory.follow(() => this.#configureAll())
   }
@@ -86,7 +87,6 @@ export class ReplicaHost {
         await this.replica(partition)
       }
     }
-    this.#configureAll()
   }
 
   /** Why nothing is served any more, if so. */
@@ -99,7 +99,7 @@ export class ReplicaHost {
    * not.
    */
   replica(partition: PartitionId): Replica | Promise<Replica> {
-    return this.#hosted[partition]?.replica ?? this.#open(partition).replica
+    return this.#hosted[partition]?.replica ?? this.#openings.open(partition)
   }
 
   /** The same if it has been opened. */
@@ -152,20 +152,10 @@ export class ReplicaHost {
   async close(): Promise<void> {
     clearInterval(this.#ticker)
     this.#sender?.close()
-    await Promise.allSettled([...this.#opening.values()].map(({ replica }) => replica))
+    await this.#openings.settled()
     await this.#queue.idle()
     await this.#marks.close()
     this.#refusal ??= { kind: 'unavailable', reason: 'this node has stopped' }
-  }
-
-  #open(partition: PartitionId): Opening {
-    const known = this.#opening.get(partition)
-    if (known !== undefined) return known
-    const held: Held[] = []
-    const replica = this.#recover(partition, held).finally(() => this.#opening.delete(partition))
-    const opening = { replica, held }
-    this.#opening.set(partition, opening)
-    return opening
   }
 
   async #recover(partition: PartitionId, held: readonly Held[]): Promise<Replica> {
@@ -175,7 +165,7 @@ export class ReplicaHost {
     const consistency = consistencyOf(partition)
     const turnFirst = this.#turnFirst
     const replica = new Replica({ partition, self, view, consistency, turnFirst }, history)
-    const hosted: Hosted = { partition, replica, role: 'replica' }
+    const hosted: Hosted = { partition, replica, role: 'replica', isCurrent: false }
     this.#hosted[partition] = hosted
     this.#configure(hosted)
     for (const { from, message } of held) this.#step(hosted, { kind: 'message', from, message })
@@ -184,20 +174,21 @@ export class ReplicaHost {
 
   /** The table may have changed. */
   #configureAll(): void {
-    const { self } = this.#options
     for (let index = 0; index < PARTITIONS_MAX; index++) {
       const partition = index as PartitionId
       const hosted = this.#hosted[partition]
+      this.#tellBehind(partition)
       if (hosted !== undefined) this.#configure(hosted)
-      else {
-        const placement = this.#placementOf(partition)
-        const isShared = placement !== undefined && placement.replicas.length > 1
-        if (!isShared || placement.primary !== self) continue
-        // Eventual partitions are many, few are ever used, and none has to be taken over before it is.
-        const isUsed = this.#marks.get(partition) !== undefined
-        if (isUsed || consistencyOf(partition) === 'strong') this.#openFor(partition)
-      }
+      else if (this.#hasToLead(partition)) this.#watch(this.#openings.open(partition))
     }
+  }
+
+  /** Whether to take over a partition before it is used. */
+  #hasToLead(partition: PartitionId): boolean {
+    const placement = this.#placementOf(partition)
+    if (placement?.primary !== this.#options.self || placement.replicas.length === 1) return false
+    // Eventual partitions are many, and few are ever used.
+    return consistencyOf(partition) === 'strong' || this.#marks.get(partition) !== undefined
   }
 
   #configure(hosted: Hosted): void {
@@ -209,17 +200,24 @@ export class ReplicaHost {
     this.#step(hosted, { kind: 'configure', placement })
   }
 
+  /** Rows of the table stand for the strong partitions that they place. */
+  #tellBehind(partition: PartitionId): void {
+    const { cluster, self } = this.#options
+    if (cluster === undefined || consistencyOf(partition) !== 'strong') return
+    const isHere = this.#placementOf(partition)?.replicas.includes(self) ?? false
+    cluster.setBehind(partition, isHere && !this.#hosted[partition]?.isCurrent)
+  }
+
+  #setCurrent(hosted: Hosted, isCurrent: boolean): void {
+    if (hosted.isCurrent === isCurrent) return
+    hosted.isCurrent = isCurrent
+    this.#tellBehind(hosted.partition)
+  }
+
   #placementOf(partition: PartitionId): Placement | undefined {
     const { cluster, self } = this.#options
     if (cluster === undefined) return { epoch: EPOCH_ALONE, primary: self, replicas: [self] }
     return cluster.directory.row(rowNumberOf(partition))
-  }
-
-  /** Opens a partition that no caller waits for. */
-  #openFor(partition: PartitionId): Opening {
-    const opening = this.#open(partition)
-    opening.replica.catch((fault) => this.#stop(fault))
-    return opening
   }
 
   #startTicking(): NodeJS.Timeout {
@@ -233,13 +231,19 @@ export class ReplicaHost {
     }
   }
 
+  #reached(peer: NodeId): void {
+    for (const hosted of this.#hosted) {
+      if (hosted?.placement?.replicas.includes(peer)) this.#step(hosted, { kind: 'reached', peer })
+    }
+  }
+
   #receive(from: NodeId, payload: Uint8Array): boolean {
     const parcels = decodeParcels(payload)
     if (parcels === undefined) return false
     for (const { partition, message } of parcels) {
       if (this.#refusal !== undefined) return true
       const hosted = this.#hosted[partition]
-      if (hosted === undefined) this.#hold(partition, { from, message })
+      if (hosted === undefined) this.#watch(this.#openings.hold(partition, { from, message }))
       else this.#deliver(hosted, from, message)
     }
     return true
@@ -252,10 +256,9 @@ export class ReplicaHost {
     this.#step(hosted, { kind: 'message', from, message })
   }
 
-  /** Until the replica is open. */
-  #hold(partition: PartitionId, held: Held): void {
-    const opening = this.#openFor(partition)
-    if (opening.held.length < HELD_MAX) opening.held.push(held)
+  /** No caller waits for it. */
+  #watch(opening: Promise<Replica>): void {
+    opening.catch((fault) => this.#stop(fault))
   }
 
   #ask(
@@ -293,8 +296,7 @@ export class ReplicaHost {
           this.#clients.answer(effect)
           break
         case 'send':
-          this.#counts.sent(effect.message)
-          this.#sender?.send(effect.to, { partition: hosted.partition, message: effect.message })
+          this.#send(hosted, effect.to, effect.message)
           break
         case 'scan':
           void this.#scan(hosted, effect)
@@ -302,9 +304,17 @@ export class ReplicaHost {
         case 'role':
           this.#counts.changed(hosted.role, effect.role)
           hosted.role = effect.role
+          if (effect.role === 'primary') this.#setCurrent(hosted, true)
           break
       }
     }
+  }
+
+  #send(hosted: Hosted, to: NodeId, message: ReplicaMessage): void {
+    this.#counts.sent(message)
+    if (message.kind === 'appended') this.#setCurrent(hosted, true)
+    else if (message.kind === 'pull') this.#setCurrent(hosted, false)
+    this.#sender?.send(to, { partition: hosted.partition, message })
   }
 
   async #scan(hosted: Hosted, { range, token }: Extract<ReplicaEffect, { kind: 'scan' }>) {
@@ -344,29 +354,6 @@ export class ReplicaHost {
   }
 }
 
-/** What the replicas live on. */
-export type ReplicaHostOptions = {
-  /** Stays the caller's: closed after the host. */
-  readonly engine: Engine
-  /** Kept up to date by the host, which is its only user. */
-  readonly highWater: HighWater
-  readonly self: NodeId
-  /** Absent on a node that is alone for good: it leads everything. */
-  readonly cluster?: HostCluster
-  /** 100 ms if absent, for which the bounds of a replica are made. */
-  readonly tickMs?: number
-}
-
-/** What the host sees of the other nodes. */
-export type HostCluster = {
-  readonly directory: {
-    /** Undefined while there is no table. */
-    row(partition: PartitionId): PartitionRow | undefined
-    follow(listener: () => void): void
-  }
-  readonly network: PeerNetwork
-}
-
 /** How a write of a partition ends here. */
 export type WriteOutcome = Result<
   Version,
@@ -382,11 +369,9 @@ export type Hosted = {
   readonly replica: Replica
   role: Role
   placement?: Placement
+  /** In this life it has had all that its primary had, and has missed nothing since, as far as it knows. */
+  isCurrent: boolean
 }
-
-type Opening = { readonly replica: Promise<Replica>; readonly held: Held[] }
-
-type Held = { readonly from: NodeId; readonly message: ReplicaMessage }
 
 type Persisting = Persist & {
   readonly hosted: Hosted
@@ -402,9 +387,6 @@ const EPOCH_ALONE = 1
 
 /** What `BOUNDS` is made for. */
 const TICK_MS = 100
-
-/** Of a partition that is being opened; what is lost is said again. */
-const HELD_MAX = 16
 
 /**
  * Bounds the memory of writes that wait; far more than a disk writes in the time a client is

@@ -80,6 +80,11 @@ export class Replica {
       case 'message':
         this.#receive(input.from, input.message)
         break
+      case 'reached':
+        if (this.#takeover?.missing().includes(input.peer))
+          this.#askForPromise(this.#takeover, input.peer)
+        this.#primary?.reached(input.peer)
+        break
       case 'tick':
         this.#tick()
         break
@@ -269,12 +274,13 @@ export class Replica {
   }
 
   #askForPromises(takeover: Takeover): void {
-    const { epoch } = takeover
+    for (const replica of takeover.missing()) this.#askForPromise(takeover, replica)
+  }
+
+  #askForPromise({ epoch }: Takeover, replica: NodeId): void {
     const { self } = this.#options
-    for (const replica of takeover.missing()) {
-      if (replica !== self) this.#out.send(replica, { kind: 'seal', epoch })
-      else if (this.#copy.seal(epoch, self)) this.#answerSeal(self, epoch)
-    }
+    if (replica !== self) this.#out.send(replica, { kind: 'seal', epoch })
+    else if (this.#copy.seal(epoch, self)) this.#answerSeal(self, epoch)
   }
 
   /** Takes over as soon as enough is known, and what is known is here. */

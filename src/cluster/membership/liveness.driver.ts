@@ -31,6 +31,11 @@ export class Liveness {
     return { standings: standingsOf(health), progress: progressOf(health), voters }
   }
 
+  /** Whether the member has said that it is about to stop, and has not been found down since. */
+  isLeaving(member: NodeId): boolean {
+    return this.health().some(({ id, state }) => id === member && state === 'leaving')
+  }
+
   /** A frame of the heartbeat channel; false when it is none. */
   receive(from: NodeId, payload: Uint8Array): boolean {
     const heartbeat = decodeHeartbeat(payload)
@@ -77,5 +82,7 @@ export type LivenessOptions = {
 }
 
 const CUT_OFF = 'this node has no contact with so many voters that the others take it for down'
-const DOWN = 'a member is down: a majority of the voters has no contact with it'
-const SUSPECTED = 'a member is suspected: this node has no contact with it, but others have'
+const DOWN =
+  'a member is down: a majority of the voters has no contact with it, and others are to lead its partitions'
+const SUSPECTED =
+  'this node has no contact with a member, which is down once a majority of the voters has none'

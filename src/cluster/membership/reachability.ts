@@ -23,11 +23,16 @@ export class Reachability {
     this.#report('info', 'a node can be reached', { peer })
   }
 
-  /** An attempt has failed, or a connection has ended. Those that end with a refusal are told as that. */
-  failed(peer: NodeId, reason: string): void {
-    if (this.#refusals.has(peer) || this.#failures.get(peer) === reason) return
-    this.#failures.set(peer, reason)
-    this.#report('warn', 'a node cannot be reached', { peer, reason })
+  /**
+   * An attempt has failed, or a connection has ended. Those that end with a refusal are told as that. `isLeaving`: the peer has
+   * said that it would stop.
+   */
+  failed(peer: NodeId, reason: string, isLeaving = false): void {
+    const known = isLeaving ? STOPPED : reason
+    if (this.#refusals.has(peer) || this.#failures.get(peer) === known) return
+    this.#failures.set(peer, known)
+    if (isLeaving) this.#report('info', STOPPED, { peer })
+    else this.#report('warn', 'a node cannot be reached', { peer, reason })
   }
 
   refused(peer: NodeId, reason: RefusalReason, epoch: number): void {
@@ -37,3 +42,5 @@ export class Reachability {
     this.#refusals.set(peer, reason)
   }
 }
+
+const STOPPED = 'a node has stopped, as it had said'

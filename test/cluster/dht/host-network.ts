@@ -26,11 +26,22 @@ export class HostNetwork {
     this.leave(id)
     const end = new NetworkEnd(id, this)
     this.#ends.set(id, end)
+    // When it has its listeners.
+    setTimeout(() => this.#connect(end))
     return end
   }
 
   leave(id: NodeId): void {
     this.#ends.delete(id)
+  }
+
+  #connect(end: NetworkEnd): void {
+    if (this.#ends.get(end.id) !== end) return
+    for (const other of this.#ends.values()) {
+      if (other === end || !this.isLinked(end.id, other.id)) continue
+      other.connected(end.id)
+      end.connected(other.id)
+    }
   }
 
   /** Both ways. */
@@ -41,6 +52,7 @@ export class HostNetwork {
   heal(): void {
     this.#cuts.clear()
     this.loss = 0
+    for (const end of this.#ends.values()) this.#connect(end)
   }
 
   isLinked(from: NodeId, to: NodeId): boolean {
@@ -87,6 +99,10 @@ class NetworkEnd implements PeerNetwork {
 
   listen(channel: Channel, listener: ChannelListener): void {
     this.#listeners.set(channel, listener)
+  }
+
+  connected(peer: NodeId): void {
+    for (const listener of this.#listeners.values()) listener.connected?.(peer)
   }
 
   receive(from: NodeId, channel: Channel, payload: Uint8Array): boolean {

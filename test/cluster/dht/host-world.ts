@@ -35,7 +35,7 @@ export class HostWorld {
   readonly #disks = new Map<NodeId, DiskTwin>()
   /** The table: row by number. */
   readonly #rows: PartitionRow[] = []
-  readonly #listeners = new Map<NodeId, () => void>()
+  readonly #listeners = new Map<NodeId, readonly (() => void)[]>()
   #requests = 0
 
   constructor(seed: number) {
@@ -60,8 +60,8 @@ export class HostWorld {
     for (let row = 0; row < PARTITION_COUNT; row++) {
       if (rows.includes(row)) continue
       const nobody = 'nobody' as NodeId
-      const { stage, target, origin } = world.#rows[row] as PartitionRow
-      world.#rows[row] = { replicas: [nobody], primary: nobody, epoch: 1, stage, target, origin }
+      const there = world.#rows[row] as PartitionRow
+      world.#rows[row] = { ...there, replicas: [nobody], primary: nobody }
     }
     for (const id of world.ids) await world.open(id)
     return world
@@ -79,6 +79,9 @@ export class HostWorld {
     this.#disks.set(id, disk)
     const storage = await openTwinStorage(disk)
     const { engine, highWater } = storage
+    const behind = new Set<number>()
+    const listeners: (() => void)[] = []
+    this.#listeners.set(id, listeners)
     const host = new ReplicaHost({
       engine,
       highWater,
@@ -88,12 +91,20 @@ export class HostWorld {
         network: this.network.join(id),
         directory: {
           row: (partition) => this.#rows[partition],
-          follow: (listener) => this.#listeners.set(id, listener),
+          follow: (listener) => {
+            listeners.push(listener)
+            listener()
+          },
+        },
+        setBehind: (partition, isBehind) => {
+          if (isBehind) behind.add(partition)
+          else behind.delete(partition)
         },
       },
     })
     await host.verify()
-    const node = new WorldNode(id, host, storage, () => `r${++this.#requests}` as RequestId)
+    const nextRequest = () => `r${++this.#requests}` as RequestId
+    const node = new WorldNode({ id, host, storage, behind, nextRequest })
     this.#nodes.set(id, node)
     return node
   }
@@ -114,8 +125,9 @@ export class HostWorld {
     const row = this.#rows[number] as PartitionRow
     const primary = this.ids[place - 1] as NodeId
     this.#rows[number] = { ...row, primary, epoch: row.epoch + 1 }
-    for (const [id, listener] of this.#listeners) {
-      if (!unaware.some((place) => this.ids[place - 1] === id)) listener()
+    for (const [id, listeners] of this.#listeners) {
+      if (unaware.some((place) => this.ids[place - 1] === id)) continue
+      for (const listener of listeners) listener()
     }
   }
 
@@ -128,12 +140,15 @@ export class HostWorld {
 export class WorldNode {
   readonly id: NodeId
   readonly host: ReplicaHost
+  /** In which rows it says to be behind. */
+  readonly behind: ReadonlySet<number>
   readonly #storage: Storage
   readonly #nextRequest: () => RequestId
 
-  constructor(id: NodeId, host: ReplicaHost, storage: Storage, nextRequest: () => RequestId) {
+  constructor({ id, host, storage, behind, nextRequest }: WorldNodeOptions) {
     this.id = id
     this.host = host
+    this.behind = behind
     this.#storage = storage
     this.#nextRequest = nextRequest
   }
@@ -191,6 +206,14 @@ export class WorldNode {
     await this.host.close()
     await this.#storage.close()
   }
+}
+
+type WorldNodeOptions = {
+  readonly id: NodeId
+  readonly host: ReplicaHost
+  readonly storage: Storage
+  readonly behind: ReadonlySet<number>
+  readonly nextRequest: () => RequestId
 }
 
 /** Repeats it until it holds; throws what it threw last when that takes too long. */

@@ -55,8 +55,9 @@ test('another primary has everything that was answered, and the first one comes 
   await writeUntilOk(2, P, 'l', 'second')
   expect(await world.node(2).read(P, 'k')).toMatchObject({ ok: true, text: 'first' })
   await eventually(() => expect(world.node(2).host.health().lagging.get(world.ids[0])).toBe(1))
-  await world.open(world.ids[0])
+  expect([...(await world.open(world.ids[0])).behind]).toEqual([P])
   await allAreEqual(P)
+  await eventually(() => expect(world.node(1).behind.size).toBe(0))
   await eventually(() => expect(world.node(2).host.health().lagging.size).toBe(0))
   expect(world.node(2).host.health()).toMatchObject({ led: 1, takeovers: 1, behind: 0 })
 })
@@ -147,4 +148,14 @@ test('what is no frame of replicas is refused', async () => {
   await eventually(() => expect(world.network.malformed).toBe(4))
   world.network.malformed = 0
   expect(await world.node(1).write(P, 'k', 'y')).toMatchObject({ ok: true })
+})
+
+test('a node that was restarted and has missed nothing comes to know it', async () => {
+  world = await HostWorld.start([P])
+  await writeUntilOk(1, P, 'k', 'x')
+  await allAreEqual(P)
+  await world.node(3).close()
+  const three = await world.open(world.ids[2])
+  expect([...three.behind]).toEqual([P])
+  await eventually(() => expect(three.behind.size).toBe(0))
 })
