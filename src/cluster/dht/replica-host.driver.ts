@@ -329,7 +329,9 @@ export class ReplicaHost {
   #committed({ hosted, operations, token, version, isOwn }: Persisting): void {
     const { partition } = hosted
     if (version !== undefined) this.#marks.advance(partition, version)
-    if (!isOwn && this.#applied.length > 0) {
+    // Whoever has lost the role meanwhile does not answer for its own writes any more.
+    const isAnswering = isOwn && hosted.role === 'primary'
+    if (!isAnswering && this.#applied.length > 0) {
       const entries = appliedEntries(operations)
       if (entries.length > 0) for (const tell of this.#applied) tell(partition, entries)
     }
