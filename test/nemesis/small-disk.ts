@@ -1,6 +1,6 @@
 /** A file system of a few hundred megabytes, to be full when a test wants it to be. */
 import { spawnSync } from 'node:child_process'
-import { closeSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 
 export class SmallDisk {
@@ -17,13 +17,18 @@ export class SmallDisk {
     return spawnSync('mount', options).status === 0 ? new SmallDisk(directory) : undefined
   }
 
-  /** Takes all that is left, to the last byte. */
-  fill(): void {
+  /** Takes all but so many bytes. */
+  fill(leftBytes: number): void {
+    const { bavail, bsize } = statfsSync(this.#directory)
+    const piece = Buffer.alloc(PIECE_BYTES)
     const file = openSync(this.#ballast, 'w')
     try {
-      for (let sizeBytes = PIECE_BYTES; sizeBytes >= 1; ) {
-        if (!hasRoom(file, sizeBytes)) sizeBytes = Math.floor(sizeBytes / 16)
-      }
+      let takenBytes = 0
+      for (const goal = bavail * bsize - leftBytes; takenBytes < goal; )
+        takenBytes += writeSync(file, piece, 0, Math.min(PIECE_BYTES, goal - takenBytes))
+    } catch (cause) {
+      // Somebody else has had the rest.
+      if ((cause as NodeJS.ErrnoException).code !== 'ENOSPC') throw cause
     } finally {
       closeSync(file)
     }
@@ -48,12 +53,3 @@ export class SmallDisk {
 const SIZE_BYTES = 768 * 1_024 * 1_024
 
 const PIECE_BYTES = 16 * 1_024 * 1_024
-
-function hasRoom(file: number, sizeBytes: number): boolean {
-  try {
-    return writeSync(file, Buffer.alloc(sizeBytes)) > 0
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOSPC') return false
-    throw cause
-  }
-}

@@ -117,9 +117,22 @@ class Act {
     }
   }
 
+  /**
+   * Nearly full, which the node has to live with; or to the last byte by somebody else, whereupon it may end, and starts
+   * again when there is space.
+   */
   async fullDisk(): Promise<void> {
-    this.#arena.smallDisk?.disk.fill()
+    const { smallDisk } = this.#arena
+    if (smallDisk === undefined) return
+    const node = this.#arena.node(smallDisk.node)
+    const isToLastByte = this.random.chance(0.5)
+    if (isToLastByte) void node.ends()
+    smallDisk.disk.fill(isToLastByte ? 0 : FULL_BYTES)
     await this.#hold()
+    smallDisk.disk.free()
+    if (!isToLastByte) return
+    await node.kill()
+    await this.#arena.start([node.id])
   }
 
   /** The others go on until they keep nothing any more of what it has missed. */
@@ -180,6 +193,9 @@ class Act {
     return this.order[1] ?? ''
   }
 }
+
+/** Left on a disk that is full: less than a node keeps for itself, and enough for what it has under way. */
+const FULL_BYTES = 40 * 1_024 * 1_024
 
 function halves(ids: readonly string[]): [readonly string[], readonly string[]] {
   const half = Math.floor(ids.length / 2)
