@@ -5,6 +5,8 @@ export function weakness(status: ClusterStatus): string | undefined {
   const { members, hasQuorum, partitions, self } = status
   if (members.length === 0) return `${self} does not know the members yet`
   if (!hasQuorum) return `${self} does not reach enough voters`
+  const away = members.find(({ state }) => state !== 'up')
+  if (away !== undefined) return memberWeakness(status, away.id)
   for (const { id } of members) {
     const reason = memberWeakness(status, id)
     if (reason !== undefined) return reason

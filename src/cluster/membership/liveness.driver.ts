@@ -3,12 +3,20 @@ import type { NodeId } from '../../base/ids.ts'
 import type { Situation } from '../partition/directory.driver.ts'
 import type { Report } from '../report.ts'
 import { decodeHeartbeat, encodeHeartbeat } from '../wire/index.ts'
-import { Detector, type DetectorEffect, type DetectorInput, type MemberHealth } from './detector.ts'
+import {
+  Detector,
+  type DetectorEffect,
+  type DetectorInput,
+  type MemberHealth,
+  type MemberState,
+} from './detector.ts'
 import { progressOf, standingsOf } from './standing.ts'
 
 export class Liveness {
   readonly #detector: Detector
   readonly #options: LivenessOptions
+  /** Who has said goodbye and has not come back. */
+  readonly #leavers = new Set<NodeId>()
   #tickedMs = performance.now()
 
   constructor(options: LivenessOptions) {
@@ -31,9 +39,9 @@ export class Liveness {
     return { standings: standingsOf(health), progress: progressOf(health), voters }
   }
 
-  /** Whether the member has said that it is about to stop, and has not been found down since. */
+  /** Whether the member has said that it would stop, and has not come back. */
   isLeaving(member: NodeId): boolean {
-    return this.health().some(({ id, state }) => id === member && state === 'leaving')
+    return this.#leavers.has(member)
   }
 
   /** A frame of the heartbeat channel; false when it is none. */
@@ -66,11 +74,19 @@ export class Liveness {
       return
     }
     const member = { member: id, silentMs: Math.round(silentMs) }
-    if (state === 'down') report('warn', DOWN, { ...member, withoutContact: without })
+    if (state === 'leaving') this.#leavers.add(id)
+    if (state === 'up') this.#leavers.delete(id)
+    if (this.#leavers.has(id)) this.#tellOfLeaver(id, state)
+    else if (state === 'down') report('warn', DOWN, { ...member, withoutContact: without })
     else if (state === 'suspected')
       report('warn', SUSPECTED, { ...member, withoutContact: without })
-    else if (state === 'leaving') report('info', 'a member is about to stop', { member: id })
     else report('info', 'a member is in contact again', { member: id })
+  }
+
+  #tellOfLeaver(member: NodeId, state: MemberState): void {
+    const { report } = this.#options
+    if (state === 'leaving') report('info', 'a member is about to stop', { member })
+    else if (state === 'down') report('info', 'a member has stopped, as it had said', { member })
   }
 }
 

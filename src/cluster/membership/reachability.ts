@@ -24,15 +24,13 @@ export class Reachability {
   }
 
   /**
-   * An attempt has failed, or a connection has ended. Those that end with a refusal are told as that. `isLeaving`: the peer has
-   * said that it would stop.
+   * An attempt has failed, or a connection has ended. Those that end with a refusal are told as that. Of a peer that has said
+   * that it would stop it is no news.
    */
   failed(peer: NodeId, reason: string, isLeaving = false): void {
-    const known = isLeaving ? STOPPED : reason
-    if (this.#refusals.has(peer) || this.#failures.get(peer) === known) return
-    this.#failures.set(peer, known)
-    if (isLeaving) this.#report('info', STOPPED, { peer })
-    else this.#report('warn', 'a node cannot be reached', { peer, reason })
+    if (isLeaving || this.#refusals.has(peer) || this.#failures.get(peer) === reason) return
+    this.#failures.set(peer, reason)
+    this.#report('warn', 'a node cannot be reached', { peer, reason })
   }
 
   refused(peer: NodeId, reason: RefusalReason, epoch: number): void {
@@ -42,5 +40,3 @@ export class Reachability {
     this.#refusals.set(peer, reason)
   }
 }
-
-const STOPPED = 'a node has stopped, as it had said'

@@ -3,10 +3,15 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { ClusterStatus } from '../../../src/cluster/membership/index.ts'
 import { aether } from '../../cli/fixture.ts'
-import { ClusterFixture, sendRequest } from '../../fixture/cluster.ts'
+import { ClusterFixture, type HttpOptions, sendRequest } from '../../fixture/cluster.ts'
 import { temporaryDirectory } from '../../fixture/server.ts'
 
 const NODES = ['n1', 'n2', 'n3']
+
+/** A node is away for two seconds, on a busy machine for longer. */
+const ATTEMPTS_MAX = 10
+const RETRY_MS = 500
+
 let cluster: ClusterFixture
 
 beforeAll(async () => {
@@ -21,10 +26,13 @@ afterAll(() => cluster.close())
 test('every node becomes a new one in the same process, and is asked while all others are well', async () => {
   const pids = NODES.map((id) => cluster.node(id).pid)
   const boots = await bootsOf('n1')
+  const load = deployAll()
   const run = await roll('n2')
-  expect(run).toMatchObject({ exitCode: 0, stderr: '' })
+  expect(await load.end()).toEqual({ refused: [], lost: [] })
+  expect(load.count).toBeGreaterThan(100)
+  expect(run).toMatchObject({ exitCode: 0 })
   expect(run.stdout).toMatch(
-    /n1 restarts\nn1 is back after [\d.]+ s\n(.*waiting\n)*n2 restarts\nn2 is back after [\d.]+ s\n(.*waiting\n)*n3 restarts\nn3 is back after [\d.]+ s\n/,
+    /n1 restarts\nn1 is back after [\d.]+ s\n(.*waiting\n)*n2 restarts\nn2 is back after [\d.]+ s\n(.*waiting\n)*n3 restarts\nn3 is back after [\d.]+ s\n(.*waiting\n)*3 nodes restarted/,
   )
   expect(NODES.map((id) => cluster.node(id).pid)).toEqual(pids)
   const after = await bootsOf('n1')
@@ -68,6 +76,53 @@ test('a wish is granted once, to the process that it names', async () => {
   await sleep(1_500)
   expect((await bootsOf('n2')).get('n3')).toBe(next)
 })
+
+/** Deploys to all nodes in turn, each file with the retries of a usual client, until it is told to end. */
+function deployAll() {
+  let isEnding = false
+  const deployed: string[] = []
+  const refused: string[] = []
+  const work = async (worker: number) => {
+    for (let i = 0; !isEnding; i++) {
+      const path = `/repository/releases/com/acme/a${worker}-${i}/1.0/a${worker}-${i}-1.0.jar`
+      const body = 'x'.repeat(i % 10 === 0 ? 200_000 : 2_000)
+      const status = await send(path, i + worker, { method: 'PUT', body })
+      if (status === 201 || status === 200) deployed.push(path)
+      else refused.push(`${status} for ${path}`)
+    }
+  }
+  const workers = [1, 2, 3, 4].map(work)
+  return {
+    get count() {
+      return deployed.length
+    },
+    /** What was refused in spite of all retries, and what was acknowledged and is not there. */
+    async end() {
+      isEnding = true
+      await Promise.all(workers)
+      const lost: string[] = []
+      for (const [at, path] of deployed.entries()) {
+        if ((await send(path, at, { method: 'HEAD' })) !== 200) lost.push(path)
+      }
+      return { refused, lost }
+    },
+  }
+}
+
+/** The last status of a few attempts; 0 for a connection that failed. */
+async function send(path: string, at: number, options: HttpOptions): Promise<number> {
+  const origin = cluster.node(NODES[at % NODES.length] as string).origin
+  let status = 0
+  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+    const answer = await sendRequest(origin + path, { ...options, timeoutMs: 10_000 }).catch(
+      () => undefined,
+    )
+    status = answer?.status ?? 0
+    if (status !== 0 && status < 500) return status
+    await sleep(RETRY_MS)
+  }
+  return status
+}
 
 async function roll(at: string, ...flags: string[]) {
   const { Authorization = '' } = cluster.credentials
