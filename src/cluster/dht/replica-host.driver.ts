@@ -204,8 +204,10 @@ export class ReplicaHost {
   #tellBehind(partition: PartitionId): void {
     const { cluster, self } = this.#options
     if (cluster === undefined || consistencyOf(partition) !== 'strong') return
-    const isHere = this.#placementOf(partition)?.replicas.includes(self) ?? false
-    cluster.setBehind(partition, isHere && !this.#hosted[partition]?.isCurrent)
+    const { replicas = [] } = this.#placementOf(partition) ?? {}
+    // Of the only replica there is nothing more anywhere.
+    const mayLack = replicas.includes(self) && replicas.length > 1
+    cluster.setBehind(partition, mayLack && !this.#hosted[partition]?.isCurrent)
   }
 
   #setCurrent(hosted: Hosted, isCurrent: boolean): void {
