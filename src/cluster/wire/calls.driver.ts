@@ -7,6 +7,7 @@
  * earlier life of this node fits no question of this one.
  */
 import { randomInt } from 'node:crypto'
+import { assert } from '../../base/assert.ts'
 import { BinaryReader, encodeBinary } from '../../base/binary.ts'
 import { concat } from '../../base/bytes.ts'
 import type { NodeId } from '../../base/ids.ts'
@@ -53,6 +54,7 @@ export class Calls {
     question: Uint8Array | PreparedQuestion,
     { timeoutMs, decode }: CallOptions<T>,
   ): Promise<Result<T, CallFailure>> {
+    assert(question.length <= CALL_BYTES_MAX, 'a question is larger than a message may be')
     if (this.#isClosed) return refused('this node has stopped')
     const load = this.#loadOf(to)
     const { number, frame, bytes } =
@@ -239,7 +241,7 @@ export type CallLimits = {
 const HEAD_BYTES = 7
 
 /** The largest question or answer. */
-export const CALL_BYTES_MAX = PAYLOAD_BYTES_MAX - HEAD_BYTES
+const CALL_BYTES_MAX = PAYLOAD_BYTES_MAX - HEAD_BYTES
 
 /** As many requests as a node has at once under heavy load; together with three peers some 100 MiB at the very most. */
 const DEFAULT_LIMITS: CallLimits = {
