@@ -5,16 +5,14 @@ import { AetherError } from '../base/fault.ts'
 import type { NodeId } from '../base/ids.ts'
 import type { BlobStore, ControlStore, DistributedMap } from '../base/port.ts'
 import type { ConsensusMeter } from '../cluster/control/consensus.driver.ts'
-import {
-  BlobReplication,
-  type BlobReplicationOptions,
-} from '../cluster/dht/blob-replication.driver.ts'
+import { BlobReplication } from '../cluster/dht/blob-replication.driver.ts'
 import { chunksOf, createBlobStore } from '../cluster/dht/blob-store.driver.ts'
 import { openReplicatedMap, type ReplicatedMap } from '../cluster/dht/map.driver.ts'
 import type { Founding } from '../cluster/membership/home.driver.ts'
 import type { ClusterAdmin, TransportCallbacks } from '../cluster/membership/index.ts'
 import { ClusterMember } from '../cluster/membership/member.driver.ts'
 import type { PartitionDirectory } from '../cluster/partition/directory.driver.ts'
+import type { Report } from '../cluster/report.ts'
 import {
   type FrameCounts,
   parseAddress,
@@ -93,8 +91,7 @@ async function openOn(
 ): Promise<Cluster> {
   const { chunks } = storage
   const self = config.cluster?.id ?? ALONE
-  const report: BlobReplicationOptions['report'] = (level, message, detail) =>
-    logger[level](detail, message)
+  const report: Report = (level, message, detail) => logger[level](detail, message)
   const member = await ClusterMember.open({
     disk: localDisk,
     directory: resolve(config.data),
@@ -174,7 +171,7 @@ function replicationOf(
   map: ReplicatedMap,
   chunks: ChunkStore,
   self: NodeId,
-  report: BlobReplicationOptions['report'],
+  report: Report,
 ): BlobReplication {
   const replication = new BlobReplication({
     ...{ network, chunks, self, report },

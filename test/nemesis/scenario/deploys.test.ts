@@ -10,7 +10,7 @@ import { RepositoryLoad } from '../repository-load.ts'
 import { judgeRepository } from '../repository-verdict.ts'
 
 const NODES = ['n1', 'n2', 'n3']
-const DEPLOYS = Number(process.env.DD ?? 1_000)
+const DEPLOYS = 1_000
 const BUILDERS = 72
 const DOWN_MS = 3_000
 /** What a failover may take, and twice as much for a machine that is busy with other things. */
