@@ -147,7 +147,7 @@ export class Arena {
   async outdate(id: string): Promise<void> {
     const { origin } = this.node(id)
     const goal = (await this.status(id)).slot + Math.ceil(KEPT_UNITS / LARGE.length)
-    const deadlineMs = performance.now() + SETTLE_MS
+    const deadlineMs = performance.now() + OUTDATE_MS
     while ((await this.status(id)).slot < goal) {
       if (performance.now() > deadlineMs) throw new Error('the slots to outdate take too long')
       const writes = Array.from({ length: 32 }, (_, key) =>
@@ -228,6 +228,9 @@ const PASSING = new Set(['unavailable', 'outcome-unknown', 'other-change', 'woul
 
 /** Far above what anything takes, so that a busy machine fails nothing. */
 const SETTLE_MS = 45_000
+
+/** The same for some thousand large writes beside whatever load there is. */
+const OUTDATE_MS = 150_000
 
 const POLL_MS = 50
 

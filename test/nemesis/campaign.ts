@@ -141,7 +141,9 @@ class Course {
       const isDone = await this.#attempt(step.kind, () => this.#perform(step))
       this.#faults.push(...this.#arena.crashes(), ...(this.#repository?.faults.slice(0, 10) ?? []))
       await sleep(CALM_MS)
-      if (!isDone || this.#faults.length > 0) break
+      // Whoever is still down would hide what else is wrong.
+      if (!isDone) await this.#attempt('starting again', () => this.#arena.start())
+      if (this.#faults.length > 0) break
     }
   }
 
