@@ -152,6 +152,9 @@ class Course {
     await perform(this.#arena, step)
     const healedMs = performance.now()
     await Promise.all(this.#arena.nodes().map((node) => node.ready()))
+    const givenUp = this.#repository?.givenUp.find(({ sinceMs }) => sinceMs > fromMs)
+    if (givenUp !== undefined && PATIENT_STEPS.has(step.kind))
+      throw new Error(`a request was given up: ${givenUp.said}`)
     const gapMs = this.#repository?.longestGapMs(fromMs, performance.now()) ?? 0
     if (step.kind === 'kill') this.#gapMsMax = Math.max(this.#gapMsMax, gapMs)
     this.#healMsMax = Math.max(this.#healMsMax, performance.now() - healedMs)
@@ -194,6 +197,9 @@ class Course {
     }
   }
 }
+
+/** Of these a client notices nothing but the time that its repetitions take. */
+const PATIENT_STEPS: ReadonlySet<StepKind> = new Set<StepKind>(['kill', 'rolling-restart'])
 
 /** Between two steps, for the clients to get something done. */
 const CALM_MS = 1_000

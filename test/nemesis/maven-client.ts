@@ -23,10 +23,8 @@ export type Exchange =
       readonly body: Buffer
       /** The node that answered. */
       readonly node: string
-      /** Attempts without an answer that says what became of them. */
-      readonly unknown: number
     }
-  | { readonly kind: 'given-up'; readonly said: string; readonly unknown: number }
+  | { readonly kind: 'given-up'; readonly said: string; readonly sinceMs: number }
 
 export class MavenClient {
   retries = 0
@@ -41,22 +39,20 @@ export class MavenClient {
   async send(method: 'GET' | 'PUT', path: string, at: number, body?: Buffer): Promise<Exchange> {
     const { attemptsMax = ATTEMPTS_MAX } = this.#options
     let said = 'there is no node'
-    let unknown = 0
+    const sinceMs = performance.now()
     for (let attempt = 0; attempt < attemptsMax; attempt++) {
       const nodes = this.#options.nodes()
       const node = nodes[(at + attempt) % nodes.length]
       if (node === undefined) break
       const answer = await this.once(node, method, path, body).catch((cause: Error) => cause)
       if (!(answer instanceof Error) && !PASSING.has(answer.status))
-        return { kind: 'answered', ...answer, node: node.id, unknown }
+        return { kind: 'answered', ...answer, node: node.id }
       said = `${node.id}: ${answer instanceof Error ? answer.message : `${answer.status} ${answer.body}`}`
-      // Of what was refused before it was taken is known that nothing came of it.
-      if (!isRefused(answer)) unknown++
       this.retries++
       const afterS = answer instanceof Error ? 0 : answer.retryAfterS
       await sleep(Math.max(Math.min(afterS, RETRY_AFTER_S_MAX) * 1_000, PAUSE_MS * (attempt + 1)))
     }
-    return { kind: 'given-up', said, unknown }
+    return { kind: 'given-up', said, sinceMs }
   }
 
   /** One attempt at one node; rejects when no whole answer comes in time. */
@@ -110,7 +106,3 @@ const RETRY_AFTER_S_MAX = 1
 
 /** A node that is paused answers when it goes on, which is sooner. */
 const TIMEOUT_MS = 10_000
-
-function isRefused(answer: Answer | NodeJS.ErrnoException): boolean {
-  return answer instanceof Error ? answer.code === 'ECONNREFUSED' : answer.status === 507
-}

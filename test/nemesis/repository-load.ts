@@ -52,8 +52,8 @@ export class RepositoryLoad {
   readonly commits: number[] = []
   /** The most deploys that were under way at one time. */
   inFlightMax = 0
-  /** What the last request that was given up met. */
-  lastSaid = ''
+  /** Requests that were given up, when they were first sent, and what they met last. */
+  readonly givenUp: { readonly sinceMs: number; readonly said: string }[] = []
   readonly #options: RepositoryLoadOptions
   readonly #faults: string[] = []
   #running: Promise<void>[] = []
@@ -185,9 +185,9 @@ export class RepositoryLoad {
     return false
   }
 
-  #giveUp({ said }: Exchange & { kind: 'given-up' }): void {
+  #giveUp(exchange: Exchange & { kind: 'given-up' }): void {
     this.outcomes.givenUp++
-    this.lastSaid = said
+    this.givenUp.push(exchange)
   }
 
   async #read(random: Random): Promise<void> {
@@ -227,7 +227,7 @@ export class RepositoryLoad {
     this.outcomes.reads++
     if (exchange.kind === 'answered') return exchange
     this.outcomes.readsGivenUp++
-    this.lastSaid = exchange.said
+    this.givenUp.push(exchange)
     return undefined
   }
 
