@@ -1,7 +1,7 @@
 /** A string or number that only its own constructor makes, so that two kinds are never mixed up. */
 export type Brand<T, Name extends string> = T & { readonly __brand: Name }
 
-/** The index of a partition, 0 to 1,023. */
+/** The index of a partition: 0 to 1,023 of strong spaces, from there to 2,047 of eventual ones. */
 export type PartitionId = Brand<number, 'PartitionId'>
 
 /** A configured, stable name of a node. */

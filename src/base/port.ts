@@ -39,8 +39,14 @@ export const VALUE_BYTES_MAX = 256 * 1_024
 /** One write holds at most this many operations, so that a record is bounded. */
 export const OPERATIONS_MAX = 64
 
-/** The keys and values of one write together: it travels to the other replicas as one message. */
+/** The keys and values of one write together: it travels to other nodes as one message. */
 export const WRITE_BYTES_MAX = 4 * 1_024 * 1_024
+
+/** A page of a scan holds at most this many entries. */
+export const SCAN_LIMIT_MAX = 1_000
+
+/** The values of a page are at most this large together, or it has one entry: it has to fit into one message. */
+export const SCAN_BYTES_MAX = 4 * 1_024 * 1_024
 
 export type MapOperation =
   | {
@@ -63,11 +69,14 @@ export type WriteOptions = { readonly requestId: RequestId }
 export type ScanOptions = {
   /** Entries with a sort key greater than this one; the `next` of the page before. */
   readonly after?: string
-  /** At most this many entries; 1,000 if absent. */
+  /** At most this many entries; `SCAN_LIMIT_MAX` if absent, and never more. */
   readonly limit?: number
 }
 
-/** `version` is what `MapSpace.version` said when the page was read. */
+/**
+ * `version` is what `MapSpace.version` said when the page was read. Large values make a page shorter than was asked for: only
+ * `next` tells whether others follow.
+ */
 export type Page = {
   readonly entries: readonly (Versioned & { readonly sortKey: string })[]
   readonly next: string | undefined
@@ -81,6 +90,12 @@ export type Page = {
 export interface MapSpace {
   /** The last committed value. Linearizable in strong spaces. The same entry may be returned as the same object. */
   get(partitionKey: string, sortKey: string): Promise<Result<Versioned | undefined, Unavailable>>
+  /**
+   * A value that this node knows to have been committed, without asking anybody: what `get` would give, or gave some while
+   * ago. Undefined when none is known here, which says nothing of what there is. For entries that never change once they are
+   * written: it answers when no quorum is reached, and as fast on any node as on one that is alone.
+   */
+  peek(partitionKey: string, sortKey: string): Versioned | undefined
   scan(
     partitionKey: string,
     prefix: string,
@@ -102,10 +117,21 @@ export interface MapSpace {
   ): Promise<Result<Written, Conflict | Unavailable | OutcomeUnknown | NoSpace>>
 }
 
-/** Replica counts and the like come with replication; today a space has only a name. */
+export type SpaceOptions = {
+  /**
+   * 'strong' if absent: a write is answered when a majority of the replicas has it, and reads are linearizable. 'eventual':
+   * it is answered when one has it, and the others get it afterwards. Writes of the last moments before that node
+   * failed may be lost, and reads of them taken back; what a client has read may be older than what another has.
+   */
+  readonly consistency?: 'strong' | 'eventual'
+}
+
 export interface DistributedMap {
-  /** The space of that name (lowercase letters, digits, dashes), made on first use. */
-  space(name: string): MapSpace
+  /**
+   * The space of that name (lowercase letters, digits, dashes), made on first use. A name is always given with the same
+   * options.
+   */
+  space(name: string, options?: SpaceOptions): MapSpace
 }
 
 /** Content that never changes, named by its SHA-256. `sha1` is kept beside it because Maven asks for it. */

@@ -78,7 +78,7 @@ export class ChecksumUpload implements Upload {
   ): Promise<Result<Stored | 'changed', Refusal>> {
     const { algorithm } = this.#request.layout
     const { record, version } = stored
-    const actual = await this.#actual(place, record)
+    const actual = await this.#actual(place, stored)
     if (!actual.ok) return actual
     if (actual.value === claimed) {
       // Once the file is vouched for and the sum is known, there is nothing to remember.
@@ -122,12 +122,13 @@ export class ChecksumUpload implements Upload {
     return found.ok ? ok(found.value !== undefined) : err(storeRefusal(found.error))
   }
 
-  async #actual(place: Place, record: FileRecord): Promise<Result<string, Refusal>> {
+  async #actual(place: Place, stored: StoredFile): Promise<Result<string, Refusal>> {
     const { algorithm } = this.#request.layout
+    const { record } = stored
     const known = record.sums[algorithm]
     if (known !== undefined) return ok(known)
     const { store } = this.#parts
-    const source = await store.sourceOf(place, record)
+    const source = await store.sourceOf(place, stored)
     if (!source.ok) return source
     return checksumOf(store.blobs, source.value, record.sums, algorithm)
   }

@@ -56,7 +56,7 @@ export class Reader {
   }
 
   source(found: FoundFile): Promise<Result<Source, Refusal>> {
-    return this.#parts.store.sourceOf(found.place, found.stored.record)
+    return this.#parts.store.sourceOf(found.place, found.stored)
   }
 
   /** The checksum of a stored file or of generated metadata, in hex. */
@@ -131,6 +131,9 @@ export class Reader {
   ): Promise<Result<FoundFile | undefined, Refusal>> {
     const partitionKey = `${member.name}/${layout.home}`
     let place = { partitionKey, path: layout.path }
+    // A release is the same on all nodes, so whoever has it may give it; that there is none takes asking.
+    const known = isRelease(layout) ? this.#parts.store.known(place) : undefined
+    if (known !== undefined && !isQuarantined(known.record)) return ok({ place, stored: known })
     let stored = await this.#parts.store.file(place)
     if (!stored.ok) return stored
     if (stored.value === undefined && layout.kind === 'artifact' && isLiteral(layout)) {
@@ -199,6 +202,11 @@ function timeOf(lastUpdated: string | undefined): number | undefined {
   if (parts === null) return undefined
   const [year = 0, month = 1, day, hour, minute, second] = parts.slice(1).map(Number)
   return Date.UTC(year, month - 1, day, hour, minute, second)
+}
+
+/** Its readable files never change. */
+function isRelease(layout: ArtifactPath | OtherPath): boolean {
+  return layout.kind === 'artifact' && layout.snapshot === undefined
 }
 
 function isLiteral(layout: ArtifactPath): boolean {

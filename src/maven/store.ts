@@ -80,6 +80,12 @@ export class ArtifactStore {
     return ok(found.value === undefined ? undefined : this.decode(found.value))
   }
 
+  /** The same as far as this node knows it without asking others; it may have been replaced or deleted since. */
+  known({ partitionKey, path }: Place): StoredFile | undefined {
+    const found = this.artifacts.peek(partitionKey, path)
+    return found && this.decode(found)
+  }
+
   decode(versioned: Versioned): StoredFile {
     let stored = this.#decoded.get(versioned)
     if (stored === undefined) {
@@ -89,13 +95,15 @@ export class ArtifactStore {
     return stored
   }
 
-  /** Where the bytes of the file with this record are. */
-  async sourceOf(place: Place, record: FileRecord): Promise<Result<Source, Refusal>> {
+  /** Where the bytes of this file are. */
+  async sourceOf(place: Place, { record, version }: StoredFile): Promise<Result<Source, Refusal>> {
     if (!record.inline) return ok({ kind: 'blob', digest: record.sums.sha256 })
+    const known = this.#knownBody(place, version)
+    if (known !== undefined) return ok({ kind: 'inline', bytes: known.value })
     const found = await this.artifacts.get(place.partitionKey, bodyKey(place.path))
     if (!found.ok) return err(storeRefusal(found.error))
-    if (found.value === undefined) {
-      // The record and its body are one write: only a change between our two reads separates them.
+    // The record and its body are one write: only a change between our two reads separates them.
+    if (found.value === undefined || isAfter(found.value.version, version)) {
       return err(refusal('unavailable', 'The file is being changed at this moment. Try again.'))
     }
     return ok({ kind: 'inline', bytes: found.value.value })
@@ -149,6 +157,14 @@ export class ArtifactStore {
     return written
   }
 
+  /** The body that this node knows, if the record it knows is of this version: one state holds both. */
+  #knownBody({ partitionKey, path }: Place, version: Version): Versioned | undefined {
+    const record = this.artifacts.peek(partitionKey, path)
+    if (record === undefined || !sameVersion(record.version, version)) return undefined
+    const body = this.artifacts.peek(partitionKey, bodyKey(path))
+    return body === undefined || isAfter(body.version, version) ? undefined : body
+  }
+
   /** Undefined when a write came between two pages. */
   async #scanOnce(
     partitionKey: string,
@@ -177,6 +193,10 @@ export type Entry = Versioned & { readonly sortKey: string }
 
 /** A scan of many pages starts again when the partition changed meanwhile; under constant writes it gives up. */
 const SCAN_ATTEMPTS = 10
+
+function isAfter(a: Version, b: Version): boolean {
+  return a.epoch > b.epoch || (a.epoch === b.epoch && a.seq > b.seq)
+}
 
 export function sameVersion(a: Version, b: Version): boolean {
   return a.epoch === b.epoch && a.seq === b.seq

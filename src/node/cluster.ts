@@ -7,6 +7,7 @@ import type { BlobStore, ControlStore, DistributedMap } from '../base/port.ts'
 import type { ConsensusMeter } from '../cluster/control/consensus.driver.ts'
 import { chunksOf, createBlobStore } from '../cluster/dht/blob-store.driver.ts'
 import { openReplicatedMap, type ReplicatedMap } from '../cluster/dht/map.driver.ts'
+import type { ReplicaHost } from '../cluster/dht/replica-host.driver.ts'
 import type { Founding } from '../cluster/membership/home.driver.ts'
 import type { ClusterAdmin, TransportCallbacks } from '../cluster/membership/index.ts'
 import { ClusterMember } from '../cluster/membership/member.driver.ts'
@@ -28,6 +29,8 @@ export type Cluster = {
   readonly members: ClusterAdmin
   /** Which nodes hold and lead the partitions. */
   readonly partitions: PartitionDirectory
+  /** The replicas on this node. */
+  readonly replicas: Pick<ReplicaHost, 'health'>
   /** Frames between nodes that were dropped so far. */
   readonly dropped: FrameCounts
   /** Resolves with the reason when this node must not go on: its disk has failed, or it is no member any more. */
@@ -84,7 +87,15 @@ async function openOn(
     report: (level, message, detail) => logger[level](detail, message),
   })
   try {
-    const map = await openReplicatedMap({ engine, highWater, self })
+    const { network, roles } = member
+    const setBehind = roles.setBehind.bind(roles)
+    const others = { directory: roles.partitions, network, setBehind }
+    const map = await openReplicatedMap({
+      engine,
+      highWater,
+      self,
+      ...(config.cluster === undefined ? {} : { cluster: others }),
+    })
     const cache = new BlobCache(config.cacheBytesMax)
     const blobs = createBlobStore({ manifests: map.space(BLOBS), chunks, cache })
     const damage = Promise.withResolvers<unknown>()
@@ -95,6 +106,7 @@ async function openOn(
       control: member.control,
       members: member,
       partitions: member.roles.partitions,
+      replicas: map.replicas,
       dropped: member.dropped,
       failed: Promise.race([storage.failed, map.failed, member.failed, damage.promise]),
       obstacle: () => member.obstacle(),

@@ -68,8 +68,9 @@ const SEAL_KEY = utf8('high-water')
 /** Partition (2 bytes), epoch and sequence number (8 bytes each), big-endian. */
 const MARK_BYTES = 18
 
-const PARTITION_COUNT = 1_024
-const FILE_BYTES_MAX = SEAL_BYTES + PARTITION_COUNT * MARK_BYTES
+/** Strong partitions and eventual ones. */
+const MARKS_MAX = 2_048
+const FILE_BYTES_MAX = SEAL_BYTES + MARKS_MAX * MARK_BYTES
 
 function encodeMarks(marks: Marks): Uint8Array {
   const body = new Uint8Array(marks.size * MARK_BYTES)

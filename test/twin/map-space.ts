@@ -38,6 +38,12 @@ export class EngineMapSpace implements MapSpace {
     return ok(stored === undefined ? undefined : versioned(stored))
   }
 
+  /** This node holds everything, and knows what is committed. */
+  peek(partitionKey: string, sortKey: string): Versioned | undefined {
+    const stored = this.#engine.get(keyOf(partitionKey, sortKey))
+    return stored && versioned(stored)
+  }
+
   async scan(): Promise<Result<Page, Unavailable>> {
     throw new Error('this twin does not scan')
   }

@@ -161,6 +161,8 @@ class ChunkedBlobStore implements BlobStore {
   }
 
   async #page(digest: Digest, index: number): Promise<Result<Uint8Array, Missing | Unavailable>> {
+    const known = this.#manifests.peek(digest, pageKey(index))
+    if (known !== undefined) return ok(known.value)
     const found = await this.#manifests.get(digest, pageKey(index))
     if (!found.ok) return found
     return found.value === undefined ? err({ kind: 'missing' }) : ok(found.value.value)

@@ -20,7 +20,7 @@ export type Placement = {
    * Set when a node with data has formed the set: until another has been given them, its being
    * empty means nothing. Without it the partition began empty everywhere.
    */
-  readonly origin?: NodeId
+  readonly origin?: NodeId | undefined
 }
 
 /** A write of `MapSpace`, its limits checked. */
@@ -53,6 +53,8 @@ export type ReplicaInput =
   | { readonly kind: 'scanned'; readonly token: number; readonly entries: readonly EngineEntry[] }
   | { readonly kind: 'configure'; readonly placement: Placement }
   | { readonly kind: 'message'; readonly from: NodeId; readonly message: ReplicaMessage }
+  /** Messages reach the node from now on; what was sent to it before may be lost, and it may have been restarted. */
+  | { readonly kind: 'reached'; readonly peer: NodeId }
   /** At an even pace; repeats what was lost and gives up what takes too long. */
   | { readonly kind: 'tick' }
 
@@ -83,8 +85,12 @@ export type Role = 'replica' | 'taking-over' | 'primary'
  *
  * - `no-space`: nothing was written, nor was anything that it rests on.
  * - `unavailable`: nothing was written.
+ * - `not-primary`, `taking-over`: the same, and somebody else may serve, or this replica soon.
  */
 export type Answer = {
   readonly client: number
-  readonly result: Result<Version, Conflict | NoSpace | Unavailable | OutcomeUnknown>
+  readonly result: Result<Version, Conflict | NoSpace | Unavailable | OutcomeUnknown | NotServing>
 }
+
+/** Another node is the primary as far as is known here; or this one is going to be. */
+export type NotServing = { readonly kind: 'not-primary' | 'taking-over' }

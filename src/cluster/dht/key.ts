@@ -16,8 +16,10 @@ import { concat, text } from '../../base/bytes.ts'
 import type { PartitionId } from '../../base/ids.ts'
 import type { Version } from '../../base/port.ts'
 
-const ENTRY = 0x01
-const RECORD = 0x02
+/** The first byte of an entry's key. */
+export const ENTRY = 0x01
+/** The first byte of a record's key. */
+export const RECORD = 0x02
 
 /** What the keys of all entries of one partition key begin with. */
 export function entryPrefix(

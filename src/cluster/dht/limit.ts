@@ -10,42 +10,63 @@ import {
 import type { MapWrite } from './effect.ts'
 
 /** Request ids are kept in memory with every retained record; a UUID with some room. */
-const REQUEST_ID_BYTES_MAX = 128
+export const REQUEST_ID_BYTES_MAX = 128
+
+/** To exceed the limits of a key is a bug of the caller. */
+export function assertKey(key: string): void {
+  const fault = keyFault(key)
+  assert(fault === undefined, fault ?? '')
+}
+
+/** The same of `MapSpace.write`. */
+export function assertWrite(write: MapWrite): void {
+  const fault = writeFault(write)
+  assert(fault === undefined, fault ?? '')
+}
+
+/** A key that the store can hold. */
+export function isKey(key: string): boolean {
+  return keyFault(key) === undefined
+}
+
+/** What a space may be called. */
+export function isSpaceName(name: string): boolean {
+  return /^[a-z0-9-]{1,64}$/.test(name)
+}
+
+/** Which limit of `MapSpace.write` the write exceeds. */
+export function writeFault(write: Omit<MapWrite, 'space'>): string | undefined {
+  const { partitionKey, operations, requestId } = write
+  if (!requestId.isWellFormed() || requestId === '') return 'a write without a proper request id'
+  if (!isWithin(requestId, REQUEST_ID_BYTES_MAX)) return `a request id over ${REQUEST_ID_BYTES_MAX}`
+  if (operations.length === 0) return 'a write without operations'
+  if (operations.length > OPERATIONS_MAX) return `a write of more than ${OPERATIONS_MAX} operations`
+  const changed = operations.filter(({ kind }) => kind !== 'check').map(({ sortKey }) => sortKey)
+  if (new Set(changed).size < changed.length) return 'a write that changes an entry twice'
+  return keyFault(partitionKey) ?? operationFault(operations)
+}
+
+function operationFault(operations: readonly MapOperation[]): string | undefined {
+  let sizeBytes = 0
+  for (const operation of operations) {
+    const fault = keyFault(operation.sortKey)
+    if (fault !== undefined) return fault
+    const size = operation.kind === 'put' ? operation.value.length : 0
+    if (size > VALUE_BYTES_MAX) return `a value of more than ${VALUE_BYTES_MAX} bytes`
+    sizeBytes += utf8(operation.sortKey).length + size
+  }
+  return sizeBytes > WRITE_BYTES_MAX ? `a write of more than ${WRITE_BYTES_MAX} bytes` : undefined
+}
 
 /**
- * A key the store can hold. Text that is not well-formed UTF-16 has no bytes of its own in UTF-8,
- * so that two such keys could become one.
+ * Text that is not well-formed UTF-16 has no bytes of its own in UTF-8, so that two such keys could
+ * become one.
  */
-export function assertKey(key: string): void {
-  assert(key.isWellFormed(), 'a key with half a surrogate pair')
-  assert(sizeWithin(key, KEY_BYTES_MAX), `a key of more than ${KEY_BYTES_MAX} bytes`)
+function keyFault(key: string): string | undefined {
+  if (!key.isWellFormed()) return 'a key with half a surrogate pair'
+  return isWithin(key, KEY_BYTES_MAX) ? undefined : `a key of more than ${KEY_BYTES_MAX} bytes`
 }
 
-/** The limits of `MapSpace.write`; to exceed them is a bug of the caller. */
-export function assertWrite({ partitionKey, operations, requestId }: MapWrite): void {
-  assertKey(partitionKey)
-  assert(requestId.length > 0 && requestId.isWellFormed(), 'a write without a proper request id')
-  assert(sizeWithin(requestId, REQUEST_ID_BYTES_MAX), `a request id over ${REQUEST_ID_BYTES_MAX}`)
-  assert(operations.length > 0, 'a write without operations')
-  assert(operations.length <= OPERATIONS_MAX, `a write of more than ${OPERATIONS_MAX} operations`)
-  for (const operation of operations) assertOperation(operation)
-  const sizeBytes = operations.reduce((sum, operation) => sum + sizeOf(operation), 0)
-  assert(sizeBytes <= WRITE_BYTES_MAX, `a write of more than ${WRITE_BYTES_MAX} bytes`)
-  const changed = operations.filter(({ kind }) => kind !== 'check').map(({ sortKey }) => sortKey)
-  assert(new Set(changed).size === changed.length, 'a write that changes an entry twice')
-}
-
-function assertOperation(operation: MapOperation): void {
-  assertKey(operation.sortKey)
-  if (operation.kind !== 'put') return
-  assert(operation.value.length <= VALUE_BYTES_MAX, `a value of more than ${VALUE_BYTES_MAX} bytes`)
-}
-
-function sizeOf(operation: MapOperation): number {
-  const value = operation.kind === 'put' ? operation.value.length : 0
-  return utf8(operation.sortKey).length + value
-}
-
-function sizeWithin(text: string, bytesMax: number): boolean {
+function isWithin(text: string, bytesMax: number): boolean {
   return text.length * 3 <= bytesMax || utf8(text).length <= bytesMax
 }

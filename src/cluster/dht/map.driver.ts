@@ -1,11 +1,16 @@
 import { assert } from '../../base/assert.ts'
 import type { PartitionId } from '../../base/ids.ts'
-import type { DistributedMap, MapSpace } from '../../base/port.ts'
+import type { DistributedMap, MapSpace, SpaceOptions } from '../../base/port.ts'
+import type { Engine } from '../../storage/index.ts'
+import { PARTITION_COUNT } from '../partition/index.ts'
 import { decodeEntry } from './entry.ts'
 import { EntryCache } from './entry-cache.ts'
-import { keyAfter, prefixEnd, spacePrefix } from './key.ts'
-import { PARTITION_COUNT } from './partition.ts'
-import { ReplicaHost, type ReplicaHostOptions } from './replica-host.driver.ts'
+import type { ReplicaHostOptions } from './host-options.ts'
+import { entryName, keyAfter, prefixEnd, spacePrefix } from './key.ts'
+import { isSpaceName } from './limit.ts'
+import { LocalMap } from './local-map.driver.ts'
+import { MapRouter } from './map-router.driver.ts'
+import { ReplicaHost } from './replica-host.driver.ts'
 import { Space, type SpaceParts } from './space.driver.ts'
 
 /**
@@ -13,32 +18,46 @@ import { Space, type SpaceParts } from './space.driver.ts'
  * had made durable (`data-damaged`) or was written by a newer Aether (`data-format-newer`).
  */
 export async function openReplicatedMap(options: ReplicatedMapOptions): Promise<ReplicatedMap> {
+  const { engine, self, cluster, cacheBytes = CACHE_BYTES } = options
   const host = new ReplicaHost(options)
+  const cache: SpaceParts['cache'] = new EntryCache(cacheBytes)
+  host.onApplied((_, entries) => {
+    for (const { space, partitionKey, sortKey } of entries) {
+      cache.delete(entryName(space, partitionKey, sortKey))
+    }
+  })
+  const local = new LocalMap({ host, engine, cache, isAlone: cluster === undefined })
+  const router = cluster && new MapRouter({ self, cluster, local })
   await host.verify()
-  const cache: SpaceParts['cache'] = new EntryCache(options.cacheBytes ?? CACHE_BYTES)
-  return new ReplicatedMap({ host, engine: options.engine, cache })
+  return new ReplicatedMap({ host, engine, local, cache, router })
 }
 
-/** The map as this node serves it; strong, since its own disk is the quorum. */
+/** The map as this node serves it, whoever leads what is asked for. */
 export class ReplicatedMap implements DistributedMap {
   /**
    * Resolves with the error when the engine has failed; the node has to stop. Pending otherwise.
    */
   readonly failed: Promise<unknown>
-  readonly #parts: SpaceParts
+  readonly #parts: MapParts
   readonly #spaces = new Map<string, Space>()
 
   /** Use `openReplicatedMap`. */
-  constructor(parts: SpaceParts) {
+  constructor(parts: MapParts) {
     this.failed = parts.host.failed
     this.#parts = parts
   }
 
-  space(name: string): MapSpace {
-    assert(/^[a-z0-9-]{1,64}$/.test(name), `not a name of a space: ${name}`)
-    const made = this.#spaces.get(name) ?? new Space(name, this.#parts)
+  space(name: string, { consistency = 'strong' }: SpaceOptions = {}): MapSpace {
+    assert(isSpaceName(name), `not a name of a space: ${name}`)
+    const made = this.#spaces.get(name) ?? new Space(name, consistency, this.#parts)
+    assert(made.consistency === consistency, `the space ${name} is not ${consistency}`)
     this.#spaces.set(name, made)
     return made
+  }
+
+  /** The replicas that the map lives on. */
+  get replicas(): ReplicaHost {
+    return this.#parts.host
   }
 
   /**
@@ -67,9 +86,12 @@ export class ReplicatedMap implements DistributedMap {
 
   /** Waits for the writes under way; the engine stays open. No call may follow. */
   close(): Promise<void> {
+    this.#parts.router?.close()
     return this.#parts.host.close()
   }
 }
+
+export type MapParts = SpaceParts & { readonly host: ReplicaHost; readonly engine: Engine }
 
 /** Values held in memory at a time; of the largest ones that is 16 MiB. */
 const VALUES_STEP = 64

@@ -47,6 +47,9 @@ export class Primary {
   #acksBefore = new Map<NodeId, number>()
   /** Up to where each has been told that writes are committed. */
   readonly #told = new Map<NodeId, number>()
+  /** What was durable here at the last tick, and at the one before it. */
+  #durableLast = 0
+  #durableBefore = 0
   readonly #reads: Reads
   #committed: Version
   #isServing: boolean
@@ -78,6 +81,22 @@ export class Primary {
   /** The last write that is known to be committed. */
   get committed(): Version | undefined {
     return this.#isServing ? this.#committed : undefined
+  }
+
+  /** Whether ticks have something to do. */
+  get isBusy(): boolean {
+    if (this.#inFlight.length > 0 || this.#reads.isBusy) return true
+    const durable = this.#log.durable.seq
+    const isDue = (other: NodeId) =>
+      (this.#acks.get(other) ?? 0) < durable || (this.#told.get(other) ?? 0) < this.#committed.seq
+    return this.#options.others.some(isDue)
+  }
+
+  /** Who lacks a write that was here a tick ago. */
+  lagging(): readonly NodeId[] {
+    return this.#options.others.filter(
+      (other) => (this.#acks.get(other) ?? 0) < this.#durableBefore,
+    )
   }
 
   write(write: MapWrite, client: number): void {
@@ -145,6 +164,11 @@ export class Primary {
     this.#reads.confirmed(from, turn)
   }
 
+  /** Asks how far that replica has come, so that it hears how far it should have. */
+  reached(peer: NodeId): void {
+    if (this.#options.others.includes(peer)) this.#append(peer, undefined)
+  }
+
   tick(): void {
     const { others, bounds } = this.#options
     if (!this.#isServing && this.#inFlight.length === 0) this.#orderNothing()
@@ -156,6 +180,8 @@ export class Primary {
       if (isQuiet && (isBehind || !isTold)) this.#append(other, undefined)
     }
     this.#acksBefore = new Map(this.#acks)
+    this.#durableBefore = this.#durableLast
+    this.#durableLast = this.#log.durable.seq
     for (const write of this.#inFlight) {
       if (++write.age >= bounds.outcomeTicks) this.#giveUp(write, 'too few replicas answer')
     }
@@ -165,7 +191,7 @@ export class Primary {
   /** This node is not the primary any more: answers all who wait. */
   close(): void {
     for (const write of this.#inFlight) this.#giveUp(write, 'another node has become the primary')
-    this.#reads.close('another node has become the primary')
+    this.#reads.close()
   }
 
   /** The version of the state that the view shows at this moment. */

@@ -1,7 +1,7 @@
 import type { NodeId } from '../../base/ids.ts'
 import type { Unavailable, Version } from '../../base/port.ts'
 import { err } from '../../base/result.ts'
-import type { Answer } from './effect.ts'
+import type { Answer, NotServing } from './effect.ts'
 
 /**
  * Answers that rest on what the primary has seen, held back until two things are sure: that all it
@@ -41,6 +41,11 @@ export class Reads {
     this.release()
   }
 
+  /** Whether ticks have something to do. */
+  get isBusy(): boolean {
+    return this.#waiting.length > 0 || this.#round !== undefined
+  }
+
   /** Gives the answers that are due. */
   release(): void {
     if (this.#waiting.length === 0) return
@@ -71,20 +76,20 @@ export class Reads {
   tick(ageMax: number): void {
     if (this.#round !== undefined) this.#options.ask(this.#round.turn)
     for (const read of this.#waiting) read.age++
-    this.#refuse((read) => read.age >= ageMax, 'a quorum of replicas does not answer')
+    const reason = 'a quorum of replicas does not answer'
+    this.#refuse((read) => read.age >= ageMax, { kind: 'unavailable', reason })
   }
 
-  /** Refuses all that wait. */
-  close(reason: string): void {
-    this.#refuse(() => true, reason)
+  /** This node is not the primary any more: refuses all that wait. */
+  close(): void {
+    this.#refuse(() => true, { kind: 'not-primary' })
   }
 
-  #refuse(isOver: (read: Waiting) => boolean, reason: string): void {
+  #refuse(isOver: (read: Waiting) => boolean, refusal: Unavailable | NotServing): void {
     const over = this.#waiting.filter(isOver)
     this.#waiting = this.#waiting.filter((read) => !isOver(read))
-    const unavailable: Unavailable = { kind: 'unavailable', reason }
     for (const { answer } of over) {
-      this.#options.reply({ client: answer.client, result: err(unavailable) })
+      this.#options.reply({ client: answer.client, result: err(refusal) })
     }
   }
 

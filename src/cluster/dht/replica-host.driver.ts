@@ -1,28 +1,36 @@
+import { randomInt } from 'node:crypto'
 import { assert } from '../../base/assert.ts'
 import type { NodeId, PartitionId } from '../../base/ids.ts'
 import type { Conflict, NoSpace, OutcomeUnknown, Unavailable, Version } from '../../base/port.ts'
 import { err, type Result } from '../../base/result.ts'
-import {
-  type Engine,
-  type EngineOperation,
-  GROUP_BYTES_MAX,
-  GROUP_OPERATIONS_MAX,
-  type HighWater,
-} from '../../storage/index.ts'
-import type { MapWrite, ReplicaEffect } from './effect.ts'
-import { RECORDS_RETAINED, recoverHistory } from './history.ts'
-import { prefixEnd, recordKey, recordPrefix } from './key.ts'
+import { REPLICA_CHANNEL } from '../wire/index.ts'
+import { type AppliedListener, appliedEntries } from './applied.ts'
+import { type ClientResult, Clients } from './clients.ts'
+import type {
+  MapRead,
+  MapWrite,
+  NotServing,
+  Placement,
+  ReplicaEffect,
+  ReplicaInput,
+  Role,
+} from './effect.ts'
+import type { ReplicaHostOptions } from './host-options.ts'
+import { recordKey } from './key.ts'
 import { MarkTable } from './mark-table.driver.ts'
-import { PARTITION_COUNT } from './partition.ts'
-import { readPromise } from './promise.ts'
+import type { ReplicaMessage } from './message.ts'
+import { type Held, Openings } from './openings.ts'
+import { consistencyOf, PARTITIONS_MAX, rowNumberOf } from './partition.ts'
+import { operationBytes, type Persist, PersistQueue } from './persist-queue.ts'
+import { readHistory } from './recovery.ts'
 import { Replica } from './replica.ts'
+import { decodeParcels } from './replica-codec.ts'
+import { HealthCounts, type ReplicaHealth } from './replica-health.ts'
+import { ReplicaSender } from './replica-sender.driver.ts'
 
 /**
- * The replicas of this node and their one way to the disk: takes an input, steps the replica,
- * performs the effects.
- *
- * What replicas persist while a commit is under way goes down together in the next one. A commit
- * that finds no space takes everything queued behind it along, since that was decided on top of it.
+ * The replicas of this node: takes an input, steps the replica, performs the effects. A replica is opened when somebody uses it,
+ * when another node speaks of it, and when the table makes this node the primary of a partition that others hold too.
  */
 export class ReplicaHost {
   /**
@@ -33,22 +41,36 @@ export class ReplicaHost {
   readonly #options: ReplicaHostOptions
   readonly #marks: MarkTable
   readonly #fail: (fault: unknown) => void
-  readonly #replicas: (Replica | undefined)[] = new Array(PARTITION_COUNT)
-  readonly #opening = new Map<PartitionId, Promise<Replica>>()
-  readonly #clients = new Map<number, (outcome: WriteOutcome) => void>()
-  #clientLast = 0
-  #queue: Persist[] = []
-  /** Of the queue and of the commit under way. */
-  #waitingBytes = 0
-  #committing: Promise<void> | undefined
+  readonly #queue: PersistQueue<Persisting>
+  readonly #sender: ReplicaSender | undefined
+  readonly #hosted: (Hosted | undefined)[] = new Array(PARTITIONS_MAX)
+  readonly #openings = new Openings((partition, held) => this.#recover(partition, held))
+  readonly #clients = new Clients()
+  readonly #applied: AppliedListener[] = []
+  readonly #counts = new HealthCounts()
+  /** A random place far from those of other lives, and each question has the next number. */
+  readonly #turnFirst = randomInt(2 ** 47) * 8
+  #ticker: NodeJS.Timeout | undefined
   #refusal: Unavailable | undefined
 
   constructor(options: ReplicaHostOptions) {
     const { promise, resolve } = Promise.withResolvers<unknown>()
+    const { engine, highWater, cluster } = options
     this.#options = options
     this.failed = promise
     this.#fail = resolve
-    this.#marks = new MarkTable(options.highWater, (fault) => this.#stop(fault))
+    this.#marks = new MarkTable(highWater, (fault) => this.#stop(fault))
+    this.#queue = new PersistQueue(engine, {
+      committed: (item) => this.#committed(item),
+      refused: (items) => this.#refuse(items),
+      failed: (fault) => this.#stop(fault),
+    })
+    this.#sender = cluster === undefined ? undefined : new ReplicaSender(cluster.network)
+    cluster?.network.listen(REPLICA_CHANNEL, {
+      receive: (from, payload) => this.#receive(from, payload),
+      connected: (peer) => this.#reached(peer),
+    })
+    cluster?.directory.follow(() => this.#configureAll())
   }
 
   /**
@@ -58,7 +80,7 @@ export class ReplicaHost {
    */
   async verify(): Promise<void> {
     const { engine } = this.#options
-    for (let index = 0; index < PARTITION_COUNT; index++) {
+    for (let index = 0; index < PARTITIONS_MAX; index++) {
       const partition = index as PartitionId
       const mark = this.#marks.get(partition)
       if (mark !== undefined && engine.get(recordKey(partition, mark)) === undefined) {
@@ -77,167 +99,297 @@ export class ReplicaHost {
    * not.
    */
   replica(partition: PartitionId): Replica | Promise<Replica> {
-    return this.#replicas[partition] ?? this.#opening.get(partition) ?? this.#open(partition)
+    return this.#hosted[partition]?.replica ?? this.#openings.open(partition)
+  }
+
+  /** The same if it has been opened. */
+  opened(partition: PartitionId): Replica | undefined {
+    return this.#hosted[partition]?.replica
+  }
+
+  /**
+   * Whether this node, as far as it knows, has everything up to the last write that its replica shows. False for one that has not been opened.
+   */
+  isComplete(partition: PartitionId): boolean {
+    return this.opened(partition)?.status().isComplete ?? false
+  }
+
+  /** Tells of what other nodes have written here. No listener may throw. */
+  onApplied(listener: AppliedListener): void {
+    this.#applied.push(listener)
   }
 
   /** Orders the write before it returns. */
   async write(partition: PartitionId, replica: Replica, write: MapWrite): Promise<WriteOutcome> {
     if (this.#refusal !== undefined) return err(this.#refusal)
-    if (this.#waitingBytes > WAITING_BYTES_MAX) {
+    if (this.#queue.waitingBytes > WAITING_BYTES_MAX) {
       return err({ kind: 'unavailable', reason: 'too many writes wait for the disk' })
     }
-    const client = ++this.#clientLast
-    const effects = replica.step({ kind: 'write', write, client })
-    const { promise, resolve } = Promise.withResolvers<WriteOutcome>()
-    this.#clients.set(client, resolve)
-    this.#perform(partition, replica, effects)
-    return promise
+    const outcome = this.#ask(partition, replica, (client) => ({ kind: 'write', write, client }))
+    return outcome
+  }
+
+  /**
+   * Asks whether what the engine shows right after this call may be told: look there before anything else happens, and tell
+   * it when the outcome is ok. Given at once where no other replica has to be asked.
+   */
+  read(
+    partition: PartitionId,
+    replica: Replica,
+    read: MapRead,
+  ): ReadOutcome | Promise<ReadOutcome> {
+    if (this.#refusal !== undefined) return err(this.#refusal)
+    const outcome = this.#ask(partition, replica, (client) => ({ kind: 'read', read, client }))
+    return outcome as ReadOutcome | Promise<ReadOutcome>
+  }
+
+  /** What an operator wants to know, as of now. */
+  health(): ReplicaHealth {
+    return this.#counts.health(this.#hosted)
   }
 
   /** Waits for the commits under way. No call may follow. */
   async close(): Promise<void> {
-    await Promise.allSettled(this.#opening.values())
-    await this.#committing
+    clearInterval(this.#ticker)
+    this.#sender?.close()
+    await this.#openings.settled()
+    await this.#queue.idle()
     await this.#marks.close()
     this.#refusal ??= { kind: 'unavailable', reason: 'this node has stopped' }
   }
 
-  #open(partition: PartitionId): Promise<Replica> {
-    const opening = this.#recover(partition).finally(() => this.#opening.delete(partition))
-    this.#opening.set(partition, opening)
-    return opening
-  }
-
-  async #recover(partition: PartitionId): Promise<Replica> {
+  async #recover(partition: PartitionId, held: readonly Held[]): Promise<Replica> {
     const { engine, self } = this.#options
-    const prefix = recordPrefix(partition)
-    // One more than there may be: what was not trimmed is seen, and never hides the newest.
-    const range = { gte: prefix, lt: prefixEnd(prefix), limit: RECORDS_RETAINED + 1 }
+    const history = await readHistory(engine, partition, this.#marks.get(partition))
     const view = (key: Uint8Array) => engine.get(key)
-    const { epoch: promised, had } = readPromise(partition, view)
-    const isComplete = had === undefined
-    const mark = this.#marks.get(partition)
-    const records = await engine.scan(range)
-    const history = recoverHistory(partition, records, mark, { isComplete, promised })
-    const replica = new Replica({ partition, self, view }, history)
-    const placement = { epoch: EPOCH, primary: self, replicas: [self] }
-    this.#perform(partition, replica, replica.step({ kind: 'configure', placement }))
-    this.#replicas[partition] = replica
+    const consistency = consistencyOf(partition)
+    const turnFirst = this.#turnFirst
+    const replica = new Replica({ partition, self, view, consistency, turnFirst }, history)
+    const hosted: Hosted = { partition, replica, role: 'replica', isCurrent: false }
+    this.#hosted[partition] = hosted
+    this.#configure(hosted)
+    for (const { from, message } of held) this.#step(hosted, { kind: 'message', from, message })
     return replica
   }
 
-  #perform(partition: PartitionId, replica: Replica, effects: readonly ReplicaEffect[]): void {
-    for (const effect of effects) {
-      if (effect.kind === 'persist') {
-        const { operations, token, version } = effect
-        const sizeBytes = sizeOf(operations)
-        this.#queue.push({ partition, replica, operations, token, version, sizeBytes })
-        this.#waitingBytes += sizeBytes
-      } else if (effect.kind === 'reply') {
-        this.#clients.get(effect.client)?.(effect.result)
-        this.#clients.delete(effect.client)
-      } else {
-        assert(effect.kind === 'role', 'a replica alone asks nobody')
-      }
+  /** The table may have changed. */
+  #configureAll(): void {
+    for (let index = 0; index < PARTITIONS_MAX; index++) {
+      const partition = index as PartitionId
+      const hosted = this.#hosted[partition]
+      this.#tellBehind(partition)
+      if (hosted !== undefined) this.#configure(hosted)
+      else if (this.#hasToLead(partition)) this.#watch(this.#openings.open(partition))
     }
-    if (this.#queue.length > 0) this.#committing ??= this.#commitAll()
   }
 
-  async #commitAll(): Promise<void> {
+  /** Whether to take over a partition before it is used. */
+  #hasToLead(partition: PartitionId): boolean {
+    const placement = this.#placementOf(partition)
+    if (placement?.primary !== this.#options.self || placement.replicas.length === 1) return false
+    // Eventual partitions are many, and few are ever used.
+    return consistencyOf(partition) === 'strong' || this.#marks.get(partition) !== undefined
+  }
+
+  #configure(hosted: Hosted): void {
+    const placement = this.#placementOf(hosted.partition)
+    if (placement === undefined || placement.epoch <= (hosted.placement?.epoch ?? 0)) return
+    if (!placement.replicas.includes(this.#options.self)) return
+    hosted.placement = placement
+    if (placement.replicas.length > 1) this.#ticker ??= this.#startTicking()
+    this.#step(hosted, { kind: 'configure', placement })
+  }
+
+  /** Rows of the table stand for the strong partitions that they place. */
+  #tellBehind(partition: PartitionId): void {
+    const { cluster, self } = this.#options
+    if (cluster === undefined || consistencyOf(partition) !== 'strong') return
+    const isHere = this.#placementOf(partition)?.replicas.includes(self) ?? false
+    cluster.setBehind(partition, isHere && !this.#hosted[partition]?.isCurrent)
+  }
+
+  #setCurrent(hosted: Hosted, isCurrent: boolean): void {
+    if (hosted.isCurrent === isCurrent) return
+    hosted.isCurrent = isCurrent
+    this.#tellBehind(hosted.partition)
+  }
+
+  #placementOf(partition: PartitionId): Placement | undefined {
+    const { cluster, self } = this.#options
+    if (cluster === undefined) return { epoch: EPOCH_ALONE, primary: self, replicas: [self] }
+    return cluster.directory.row(rowNumberOf(partition))
+  }
+
+  #startTicking(): NodeJS.Timeout {
+    const { tickMs = TICK_MS } = this.#options
+    return setInterval(() => this.#tick(), tickMs).unref()
+  }
+
+  #tick(): void {
+    for (const hosted of this.#hosted) {
+      if (hosted?.replica.isBusy) this.#step(hosted, { kind: 'tick' })
+    }
+  }
+
+  #reached(peer: NodeId): void {
+    for (const hosted of this.#hosted) {
+      if (hosted?.placement?.replicas.includes(peer)) this.#step(hosted, { kind: 'reached', peer })
+    }
+  }
+
+  #receive(from: NodeId, payload: Uint8Array): boolean {
+    const parcels = decodeParcels(payload)
+    if (parcels === undefined) return false
+    for (const { partition, message } of parcels) {
+      if (this.#refusal !== undefined) return true
+      const hosted = this.#hosted[partition]
+      if (hosted === undefined) this.#watch(this.#openings.hold(partition, { from, message }))
+      else this.#deliver(hosted, from, message)
+    }
+    return true
+  }
+
+  #deliver(hosted: Hosted, from: NodeId, message: ReplicaMessage): void {
+    const isWrite = message.kind === 'append' && message.write !== undefined
+    // It is fetched later, when the disk has caught up.
+    if (isWrite && this.#queue.waitingBytes > WAITING_BYTES_MAX) return
+    this.#step(hosted, { kind: 'message', from, message })
+  }
+
+  /** No caller waits for it. */
+  #watch(opening: Promise<Replica>): void {
+    opening.catch((fault) => this.#stop(fault))
+  }
+
+  #ask(
+    partition: PartitionId,
+    replica: Replica,
+    inputOf: (client: number) => ReplicaInput,
+  ): ClientResult | Promise<ClientResult> {
+    const hosted = this.#hosted[partition]
+    assert(hosted?.replica === replica, 'this replica is of another partition')
+    return this.#clients.ask((client) => this.#perform(hosted, replica.step(inputOf(client))))
+  }
+
+  /** An input that nobody waits for. */
+  #step(hosted: Hosted, input: ReplicaInput): void {
+    if (this.#refusal !== undefined) return
     try {
-      while (this.#queue.length > 0) {
-        // A turn of the microtask queue, so that writes made in the same turn share the first
-        // group.
-        await Promise.resolve()
-        const group = this.#takeGroup()
-        const result = await this.#options.engine.commit(group.flatMap((item) => item.operations))
-        if (result.ok) this.#settle(group)
-        else this.#refuse(group.concat(this.#queue.splice(0)))
-      }
+      this.#perform(hosted, hosted.replica.step(input))
     } catch (fault) {
       this.#stop(fault)
     }
-    this.#committing = undefined
   }
 
-  #takeGroup(): Persist[] {
-    let sizeBytes = 0
-    let operations = 0
-    let count = 0
-    for (const item of this.#queue) {
-      sizeBytes += item.sizeBytes
-      operations += item.operations.length
-      const isFull = sizeBytes > GROUP_BYTES_MAX || operations > GROUP_OPERATIONS_MAX
-      if (isFull && count > 0) break
-      count++
+  #perform(hosted: Hosted, effects: readonly ReplicaEffect[]): void {
+    for (const effect of effects) {
+      switch (effect.kind) {
+        case 'persist': {
+          const { operations, token, version } = effect
+          const isOwn = hosted.role === 'primary'
+          const sizeBytes = operationBytes(operations)
+          this.#queue.push({ hosted, operations, token, version, isOwn, sizeBytes })
+          break
+        }
+        case 'reply':
+          this.#counts.replied(effect.result)
+          this.#clients.answer(effect)
+          break
+        case 'send':
+          this.#send(hosted, effect.to, effect.message)
+          break
+        case 'scan':
+          void this.#scan(hosted, effect)
+          break
+        case 'role':
+          this.#counts.changed(hosted.role, effect.role)
+          hosted.role = effect.role
+          if (effect.role === 'primary') this.#setCurrent(hosted, true)
+          break
+      }
     }
-    return this.#queue.splice(0, count)
   }
 
-  #settle(group: readonly Persist[]): void {
-    for (const { partition, replica, token, version, sizeBytes } of group) {
-      this.#waitingBytes -= sizeBytes
-      if (version !== undefined) this.#marks.advance(partition, version)
-      this.#perform(partition, replica, replica.step({ kind: 'persisted', token }))
+  #send(hosted: Hosted, to: NodeId, message: ReplicaMessage): void {
+    this.#counts.sent(message)
+    if (message.kind === 'appended') this.#setCurrent(hosted, true)
+    else if (message.kind === 'pull') this.#setCurrent(hosted, false)
+    this.#sender?.send(to, { partition: hosted.partition, message })
+  }
+
+  async #scan(hosted: Hosted, { range, token }: Extract<ReplicaEffect, { kind: 'scan' }>) {
+    try {
+      const entries = await this.#options.engine.scan(range)
+      this.#step(hosted, { kind: 'scanned', token, entries })
+    } catch (fault) {
+      this.#stop(fault)
     }
   }
 
-  #refuse(items: readonly Persist[]): void {
-    const refused = new Set<Replica>()
-    for (const { partition, replica, token, sizeBytes } of items) {
-      this.#waitingBytes -= sizeBytes
-      if (refused.has(replica)) continue
-      refused.add(replica)
-      this.#perform(partition, replica, replica.step({ kind: 'refused', token }))
+  #committed({ hosted, operations, token, version, isOwn }: Persisting): void {
+    const { partition } = hosted
+    if (version !== undefined) this.#marks.advance(partition, version)
+    if (!isOwn && this.#applied.length > 0) {
+      const entries = appliedEntries(operations)
+      if (entries.length > 0) for (const tell of this.#applied) tell(partition, entries)
+    }
+    this.#step(hosted, { kind: 'persisted', token })
+  }
+
+  #refuse(items: readonly Persisting[]): void {
+    const refused = new Set<Hosted>()
+    for (const { hosted, token } of items) {
+      if (refused.has(hosted)) continue
+      refused.add(hosted)
+      this.#step(hosted, { kind: 'refused', token })
     }
   }
 
   #stop(fault: unknown): void {
-    this.#refusal = { kind: 'unavailable', reason: 'the storage of this node has failed' }
-    this.#queue = []
-    for (const answer of this.#clients.values()) {
-      answer(err({ kind: 'outcome-unknown', reason: this.#refusal.reason }))
-    }
-    this.#clients.clear()
+    this.#refusal ??= { kind: 'unavailable', reason: 'the storage of this node has failed' }
+    this.#queue.clear()
+    clearInterval(this.#ticker)
+    this.#clients.answerAll(err({ kind: 'outcome-unknown', reason: this.#refusal.reason }))
     this.#fail(fault)
   }
 }
 
-/** What the replicas live on. */
-export type ReplicaHostOptions = {
-  /** Stays the caller's: closed after the host. */
-  readonly engine: Engine
-  /** Kept up to date by the host, which is its only user. */
-  readonly highWater: HighWater
-  readonly self: NodeId
-}
+/** How a write of a partition ends here. */
+export type WriteOutcome = Result<
+  Version,
+  Conflict | Unavailable | OutcomeUnknown | NoSpace | NotServing
+>
 
-/** How a write of `MapSpace` ends. */
-export type WriteOutcome = Result<Version, Conflict | Unavailable | OutcomeUnknown | NoSpace>
+/** How a read ends here: with the last write that it may have seen. */
+export type ReadOutcome = Result<Version, Unavailable | NotServing>
 
-type Persist = {
+/** A replica that is open, and what it does. */
+export type Hosted = {
   readonly partition: PartitionId
   readonly replica: Replica
-  readonly operations: readonly EngineOperation[]
+  role: Role
+  placement?: Placement
+  /** In this life it has had all that its primary had, and has missed nothing since, as far as it knows. */
+  isCurrent: boolean
+}
+
+type Persisting = Persist & {
+  readonly hosted: Hosted
   readonly token: number
   /** The partition's last when this is durable, if it changes. */
   readonly version: Version | undefined
-  readonly sizeBytes: number
+  /** Ordered here, by the primary. */
+  readonly isOwn: boolean
 }
 
 /** A cluster of one has been given its partitions once. */
-const EPOCH = 1
+const EPOCH_ALONE = 1
+
+/** What `BOUNDS` is made for. */
+const TICK_MS = 100
 
 /**
  * Bounds the memory of writes that wait; far more than a disk writes in the time a client is
  * willing to wait.
  */
 const WAITING_BYTES_MAX = 64 * 1_024 * 1_024
-
-function sizeOf(operations: readonly EngineOperation[]): number {
-  let size = 0
-  for (const operation of operations) {
-    size += operation.key.length + (operation.kind === 'put' ? operation.value.length : 0)
-  }
-  return size
-}

@@ -80,6 +80,11 @@ export class Replica {
       case 'message':
         this.#receive(input.from, input.message)
         break
+      case 'reached':
+        if (this.#takeover?.missing().includes(input.peer))
+          this.#askForPromise(this.#takeover, input.peer)
+        this.#primary?.reached(input.peer)
+        break
       case 'tick':
         this.#tick()
         break
@@ -114,6 +119,17 @@ export class Replica {
   isCommitted(version: Version): boolean {
     const committed = this.#primary?.committed ?? this.#copy.committed
     return compareVersions(version, committed) <= 0
+  }
+
+  /** Whether ticks have something to do. */
+  get isBusy(): boolean {
+    const isFollowing = this.#primary === undefined && this.#takeover === undefined
+    return isFollowing ? this.#copy.isFetching : (this.#primary?.isBusy ?? true)
+  }
+
+  /** Of a primary: which other replicas lack a write that was here a tick ago. */
+  lagging(): readonly NodeId[] {
+    return this.#primary?.lagging() ?? []
   }
 
   /** What an operator and the checkers look at. */
@@ -258,12 +274,13 @@ export class Replica {
   }
 
   #askForPromises(takeover: Takeover): void {
-    const { epoch } = takeover
+    for (const replica of takeover.missing()) this.#askForPromise(takeover, replica)
+  }
+
+  #askForPromise({ epoch }: Takeover, replica: NodeId): void {
     const { self } = this.#options
-    for (const replica of takeover.missing()) {
-      if (replica !== self) this.#out.send(replica, { kind: 'seal', epoch })
-      else if (this.#copy.seal(epoch, self)) this.#answerSeal(self, epoch)
-    }
+    if (replica !== self) this.#out.send(replica, { kind: 'seal', epoch })
+    else if (this.#copy.seal(epoch, self)) this.#answerSeal(self, epoch)
   }
 
   /** Takes over as soon as enough is known, and what is known is here. */
@@ -294,8 +311,7 @@ export class Replica {
 
   #turnAway(client: number): void {
     const isNear = this.#takeover !== undefined || this.#primary !== undefined
-    const reason = isNear ? 'this node is taking over the partition' : 'another node is the primary'
-    this.#out.reply({ client, result: err({ kind: 'unavailable', reason }) })
+    this.#out.reply({ client, result: err({ kind: isNear ? 'taking-over' : 'not-primary' }) })
   }
 
   #quorums({ replicas }: Placement): Quorums {

@@ -1,77 +1,76 @@
 import { assert } from '../../base/assert.ts'
-import { compareBytes } from '../../base/bytes.ts'
-import type { PartitionId } from '../../base/ids.ts'
-import type {
-  MapOperation,
-  MapSpace,
-  Page,
-  ScanOptions,
-  Unavailable,
-  Version,
-  Versioned,
-  WriteOptions,
+import {
+  type MapOperation,
+  type MapSpace,
+  type Page,
+  SCAN_LIMIT_MAX,
+  type ScanOptions,
+  type Unavailable,
+  type Version,
+  type Versioned,
+  type WriteOptions,
 } from '../../base/port.ts'
 import { err, ok, type Result } from '../../base/result.ts'
-import type { Engine, EngineEntry } from '../../storage/index.ts'
-import type { MapWrite } from './effect.ts'
-import { decodeEntry } from './entry.ts'
 import type { EntryCache } from './entry-cache.ts'
-import { entryKey, entryName, entryPrefix, keyAfter, prefixEnd, sortKeyOf } from './key.ts'
+import { entryName } from './key.ts'
 import { assertKey, assertWrite } from './limit.ts'
-import { partitionOf } from './partition.ts'
-import type { Replica } from './replica.ts'
-import type { ReplicaHost } from './replica-host.driver.ts'
+import type { CachedEntry, LocalAnswer, LocalMap } from './local-map.driver.ts'
+import type { MapAnswers, MapCall, Target } from './map-call.ts'
+import { type MapRouter, type RoutedRefusal, settled } from './map-router.driver.ts'
+import { type Place, placeOf } from './place.ts'
+import type { Consistency } from './quorum.ts'
 
-/**
- * One space of the map. An entry is in the cache only while no write to it is in flight, so the
- * cache never tells another state than the engine.
- */
+/** One space of the map, whoever leads its partitions. */
 export class Space implements MapSpace {
+  readonly consistency: Consistency
   readonly #name: string
   readonly #parts: SpaceParts
   /** Finding the place of a key takes a hash, and few keys are in use at a time. */
   readonly #places = new Map<string, Place>()
 
-  constructor(name: string, parts: SpaceParts) {
+  constructor(name: string, consistency: Consistency, parts: SpaceParts) {
     this.#name = name
+    this.consistency = consistency
     this.#parts = parts
   }
 
   get(partitionKey: string, sortKey: string): GetResult {
-    const name = entryName(this.#name, partitionKey, sortKey)
-    return this.#parts.cache.get(name) ?? this.#read(name, partitionKey, sortKey)
+    const { cache, router } = this.#parts
+    const cached =
+      router === undefined ? cache.get(entryName(this.#name, partitionKey, sortKey)) : undefined
+    return cached?.answer ?? this.#get(partitionKey, sortKey)
+  }
+
+  peek(partitionKey: string, sortKey: string): Versioned | undefined {
+    const cached = this.#parts.cache.get(entryName(this.#name, partitionKey, sortKey))
+    if (cached !== undefined) return cached.entry
+    assertKey(partitionKey)
+    assertKey(sortKey)
+    return this.#parts.local.peek(this.#placeOf(partitionKey), sortKey)
   }
 
   async scan(
     partitionKey: string,
     prefix: string,
-    { after, limit: wanted = SCAN_LIMIT }: ScanOptions = {},
+    { after, limit: wanted = SCAN_LIMIT_MAX }: ScanOptions = {},
   ): Promise<Result<Page, Unavailable>> {
     assert(Number.isInteger(wanted) && wanted > 0, 'a page holds at least one entry')
+    assertKey(partitionKey)
     assertKey(prefix)
     if (after !== undefined) assertKey(after)
-    const located = await this.#locate(partitionKey)
-    if (!located.ok) return located
-
-    const { keys, replica } = located.value
-    const range = scanRange(keys, prefix, after)
-    // One more than wanted tells whether a page follows. Tombstones take room too; then the range
-    // is read again with more room, and not continued, because a page shows one state.
-    for (let limit = wanted + 1; ; limit *= 4) {
-      const version = replica.versionOf(this.#name, partitionKey)
-      const found = range === undefined ? [] : await this.#parts.engine.scan({ ...range, limit })
-      const entries = found.flatMap((entry) => living(keys, entry))
-      if (entries.length <= wanted && found.length === limit) continue
-      const page = entries.slice(0, wanted)
-      const next = entries.length > wanted ? page.at(-1)?.sortKey : undefined
-      return ok({ entries: page, next, version })
-    }
+    const { local } = this.#parts
+    const place = this.#placeOf(partitionKey)
+    const range = { prefix, after, limit: Math.min(wanted, SCAN_LIMIT_MAX) }
+    const call = { kind: 'scan', ...targetOf(place), ...range } as const
+    return readResult(await this.#route(place, call, () => local.scan(place, range)))
   }
 
   async version(partitionKey: string): Promise<Result<Version, Unavailable>> {
-    const located = await this.#locate(partitionKey)
-    if (!located.ok) return located
-    return ok(located.value.replica.versionOf(this.#name, partitionKey))
+    assertKey(partitionKey)
+    const { local } = this.#parts
+    const place = this.#placeOf(partitionKey)
+    const call = { kind: 'version', ...targetOf(place) } as const
+    return readResult(await this.#route(place, call, () => local.version(place)))
   }
 
   async write(
@@ -81,69 +80,41 @@ export class Space implements MapSpace {
   ): ReturnType<MapSpace['write']> {
     const write = { space: this.#name, partitionKey, operations, requestId }
     assertWrite(write)
-    const { host, cache } = this.#parts
-    const { partition } = this.#placeOf(partitionKey)
-    const replica = await host.replica(partition)
-    for (const { kind, sortKey } of operations) {
-      if (kind !== 'check') cache.delete(entryName(this.#name, partitionKey, sortKey))
-    }
-    const previous = replica.orderedVersionOf(this.#name, partitionKey)
-    const outcome = await host.write(partition, replica, write)
-    if (!outcome.ok) return outcome
-    this.#remember(write, outcome.value, replica)
-    return ok({ version: outcome.value, previous })
+    const { local } = this.#parts
+    const place = this.#placeOf(partitionKey)
+    const call = { kind: 'write', ...targetOf(place), operations, requestId } as const
+    return this.#route(place, call, () => local.write(place, write))
   }
 
-  /** What was just written is often asked for next. Only the partition's last write is surely what the engine shows. */
-  #remember({ partitionKey, operations }: MapWrite, version: Version, replica: Replica): void {
-    const shown = replica.version()
-    if (shown.epoch !== version.epoch || shown.seq !== version.seq) return
-    for (const operation of operations) {
-      if (operation.kind !== 'put') continue
-      const name = entryName(this.#name, partitionKey, operation.sortKey)
-      if (replica.isPending(name)) continue
-      const result = ok({ value: operation.value, version })
-      this.#parts.cache.set(name, Promise.resolve(result), operation.value.length)
-    }
-  }
-
-  async #read(
-    name: string,
+  async #get(
     partitionKey: string,
     sortKey: string,
   ): Promise<Result<Versioned | undefined, Unavailable>> {
+    assertKey(partitionKey)
     assertKey(sortKey)
-    const located = await this.#locate(partitionKey)
-    if (!located.ok) return located
-
-    const { keys, replica } = located.value
-    const { engine, cache } = this.#parts
-    // Another read may have been faster; both give the same object then.
-    const cached = cache.get(name)
-    if (cached !== undefined) return cached
-    const bytes = engine.get(entryKey(keys, sortKey))
-    if (bytes === undefined) return ok(undefined)
-    const { version, value } = decodeEntry(bytes)
-    if (value === undefined) return ok(undefined)
-    const result = ok({ value, version })
-    if (!replica.isPending(name)) cache.set(name, Promise.resolve(result), bytes.length)
-    return result
+    const { local } = this.#parts
+    const place = this.#placeOf(partitionKey)
+    const call = { kind: 'get', ...targetOf(place), sortKey } as const
+    const found = readResult(await this.#route(place, call, () => local.get(place, sortKey)))
+    return found.ok && found.value !== undefined
+      ? ok(local.learn(place, sortKey, found.value))
+      : found
   }
 
-  async #locate(partitionKey: string): Promise<Result<Located, Unavailable>> {
-    assertKey(partitionKey)
-    const { partition, keys } = this.#placeOf(partitionKey)
-    const replica = await this.#parts.host.replica(partition)
-    const refusal = this.#parts.host.refusal()
-    if (refusal !== undefined) return err(refusal)
-    return ok({ keys, replica })
+  /** On a node that is alone all is here. */
+  async #route<K extends MapCall['kind']>(
+    place: Place,
+    call: Extract<MapCall, { kind: K }>,
+    here: () => LocalAnswer<K>,
+  ): Promise<Result<MapAnswers[K], RoutedRefusal>> {
+    const { router } = this.#parts
+    return router === undefined ? settled(await here()) : router.route(place, call, here)
   }
 
   #placeOf(partitionKey: string): Place {
     const known = this.#places.get(partitionKey)
     if (known !== undefined) return known
-    const partition = partitionOf(this.#name, partitionKey)
-    const place = { partition, keys: entryPrefix(partition, this.#name, partitionKey) }
+    const place = placeOf(this.#name, partitionKey, this.consistency)
     if (this.#places.size >= PLACES_MAX) this.#places.clear()
     this.#places.set(partitionKey, place)
     return place
@@ -155,39 +126,22 @@ export type GetResult = Promise<Result<Versioned | undefined, Unavailable>>
 
 /** Shared by all spaces of a map. */
 export type SpaceParts = {
-  readonly host: ReplicaHost
-  readonly engine: Engine
-  readonly cache: EntryCache<GetResult>
+  readonly local: LocalMap
+  readonly cache: EntryCache<CachedEntry>
+  /** Absent on a node that is alone. */
+  readonly router: MapRouter | undefined
 }
-
-/** `keys` is what the engine keys of the partition key's entries begin with. */
-type Place = { readonly partition: PartitionId; readonly keys: Uint8Array }
-
-type Located = { readonly keys: Uint8Array; readonly replica: Replica }
 
 /** A few hundred bytes each. */
 const PLACES_MAX = 4_096
 
-/** Of the port. */
-const SCAN_LIMIT = 1_000
-
-/** Undefined when nothing can lie in it. */
-function scanRange(
-  keys: Uint8Array,
-  prefix: string,
-  after: string | undefined,
-): { readonly gte: Uint8Array; readonly lt: Uint8Array } | undefined {
-  const first = entryKey(keys, prefix)
-  const lt = prefixEnd(first)
-  const next = after === undefined ? first : keyAfter(entryKey(keys, after))
-  const gte = compareBytes(next, first) < 0 ? first : next
-  return compareBytes(gte, lt) < 0 ? { gte, lt } : undefined
+function targetOf({ space, partitionKey, partition }: Place): Target {
+  return { space, partitionKey, partition }
 }
 
-function living(
-  keys: Uint8Array,
-  { key, value: bytes }: EngineEntry,
-): [] | [Versioned & { readonly sortKey: string }] {
-  const { version, value } = decodeEntry(bytes)
-  return value === undefined ? [] : [{ sortKey: sortKeyOf(keys, key), value, version }]
+/** Reads meet no conflicts and leave nothing unknown. */
+function readResult<T>(result: Result<T, RoutedRefusal>): Result<T, Unavailable> {
+  if (result.ok) return result
+  const { error } = result
+  return err(error.kind === 'unavailable' ? error : { kind: 'unavailable', reason: error.kind })
 }

@@ -1,36 +1,63 @@
-import { type Channel, CONSENSUS_CHANNEL, HEARTBEAT_CHANNEL } from './transport.ts'
+import {
+  type Channel,
+  CONSENSUS_CHANNEL,
+  HEARTBEAT_CHANNEL,
+  MAP_CHANNEL,
+  REPLICA_CHANNEL,
+} from './transport.ts'
 
-/** What waits for a connection, bounded. Consensus and heartbeats go first; bulk never takes their room. */
+/** What waits for a connection, bounded. Consensus and heartbeats go first, then replicas and the map, then bulk; none takes the room of another. */
 export class Outbox {
   readonly #consensus: Lane
+  readonly #map: Lane
   readonly #bulk: Lane
-  /** Bulk was refused since there was room for the last time. */
-  #isBulkAwaited = false
+  /** Whose room somebody waits for: it has refused something. */
+  readonly #awaited = new Set<Lane>()
 
-  constructor(limits: { readonly consensusQueueBytes: number; readonly bulkQueueBytes: number }) {
+  constructor(limits: OutboxLimits) {
     this.#consensus = new Lane(limits.consensusQueueBytes)
+    this.#map = new Lane(limits.mapQueueBytes)
     this.#bulk = new Lane(limits.bulkQueueBytes)
   }
 
   /** Takes the payload, unless there is no room for its kind. */
   add(channel: Channel, payload: Uint8Array): boolean {
-    const isBulk = channel !== CONSENSUS_CHANNEL && channel !== HEARTBEAT_CHANNEL
-    const isTaken = (isBulk ? this.#bulk : this.#consensus).add({ channel, payload })
-    if (isBulk && !isTaken) this.#isBulkAwaited = true
+    const lane = this.#laneOf(channel)
+    const isTaken = lane.add({ channel, payload })
+    if (lane !== this.#consensus && !isTaken) this.#awaited.add(lane)
     return isTaken
   }
 
   /** The payload to send next. */
   next(): Parcel | undefined {
-    return this.#consensus.next() ?? this.#bulk.next()
+    return this.#consensus.next() ?? this.#map.next() ?? this.#bulk.next()
   }
 
-  /** Whether bulk that was refused would be taken now; true once. */
+  /** Whether something that was refused, other than of consensus, would be taken now; true once. */
   drained(): boolean {
-    const isDrained = this.#isBulkAwaited && this.#bulk.isEmpty
-    if (isDrained) this.#isBulkAwaited = false
-    return isDrained
+    const drained = [...this.#awaited].filter((lane) => lane.isEmpty)
+    for (const lane of drained) this.#awaited.delete(lane)
+    return drained.length > 0
   }
+
+  #laneOf(channel: Channel): Lane {
+    switch (channel) {
+      case CONSENSUS_CHANNEL:
+      case HEARTBEAT_CHANNEL:
+        return this.#consensus
+      case REPLICA_CHANNEL:
+      case MAP_CHANNEL:
+        return this.#map
+      default:
+        return this.#bulk
+    }
+  }
+}
+
+type OutboxLimits = {
+  readonly consensusQueueBytes: number
+  readonly mapQueueBytes: number
+  readonly bulkQueueBytes: number
 }
 
 export type Parcel = { readonly channel: Channel; readonly payload: Uint8Array }

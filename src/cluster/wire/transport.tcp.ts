@@ -104,6 +104,8 @@ export class TcpTransport implements Transport {
 export const TRANSPORT_LIMITS: TransportLimits = {
   // Some hundred batches, and more than the largest frame.
   consensusQueueBytes: 16 * 1_024 * 1_024,
+  // Several of the largest frames of replicas (some 9 MiB); what is lost is fetched again, which costs more than to wait.
+  mapQueueBytes: 32 * 1_024 * 1_024,
   // Some of what goes over a fast network within a millisecond: more would only wait here.
   bulkQueueBytes: 2 * 1_024 * 1_024,
   // Ten times the members of a large cluster, all dialing at once.

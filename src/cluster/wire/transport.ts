@@ -58,7 +58,7 @@ export type TransportOptions = {
   onUnreachable?(peer: NodeId, reason: string, isRefused: boolean): void
   /** `peer`, authenticated and at `epoch`, does not admit this node. The attempt is repeated all the same. */
   onRefused(peer: NodeId, reason: RefusalReason, epoch: number): void
-  /** The queue of bulk channels to `peer`, which was full, has room. */
+  /** A queue to `peer` that was full has room, other than that of consensus. */
   onDrain?(peer: NodeId): void
 }
 
@@ -110,8 +110,8 @@ export type TransportTls = {
 }
 
 /**
- * What a frame is about: 1 to 255; 0 is the transport's own. Consensus and heartbeats go first and share a queue, all others
- * share a bulk queue.
+ * What a frame is about: 1 to 255; 0 is the transport's own. Consensus and heartbeats go first and share a queue, then come
+ * replicas and the map with another, and all others share a bulk queue.
  */
 export type Channel = number
 
@@ -130,6 +130,7 @@ export const SECRET_BYTES_MIN = 32
 export type TransportLimits = {
   /** Payload bytes that wait for the connection to a peer, by kind of channel; more are dropped. */
   readonly consensusQueueBytes: number
+  readonly mapQueueBytes: number
   readonly bulkQueueBytes: number
   /** Connections that have not proved the secret yet; one more pushes the oldest out. */
   readonly strangers: number

@@ -107,7 +107,7 @@ test('a primary serves when its empty write is on a quorum, and not before', () 
   expect(node(a).isServing).toBe(false)
   settle([a])
   expect(node(a).isServing).toBe(false)
-  expect(outcome(write(a, 'r', put('x')))).toBe('unavailable')
+  expect(outcome(write(a, 'r', put('x')))).toBe('taking-over')
   for (let i = 0; i < 2; i++) {
     node(a).step({ kind: 'tick' })
     settle([a, b])
@@ -190,8 +190,8 @@ test('a primary that hears of a later epoch answers all who wait', () => {
   const written = write(a, 'r', put('x'))
   const asked = read(a)
   elect(b, 2)
-  expect([written, asked].map(outcome)).toEqual(['outcome-unknown', 'unavailable'])
-  expect(outcome(write(a, 'r', put('x')))).toBe('unavailable')
+  expect([written, asked].map(outcome)).toEqual(['outcome-unknown', 'not-primary'])
+  expect(outcome(write(a, 'r', put('x')))).toBe('not-primary')
 })
 
 test('a replica refuses the writes and the reads of an earlier epoch', () => {
@@ -203,7 +203,7 @@ test('a replica refuses the writes and the reads of an earlier epoch', () => {
   settle([b, c])
   const asked = read(a)
   settle([a, c])
-  expect(outcome(asked)).toBe('unavailable')
+  expect(outcome(asked)).toBe('not-primary')
   expect(node(a).isServing).toBe(false)
 
   setUp('strong')

@@ -1,10 +1,16 @@
 import { expect, test } from 'vitest'
 import { utf8 } from '../../../src/base/bytes.ts'
-import { CONSENSUS_CHANNEL, HEARTBEAT_CHANNEL } from '../../../src/cluster/wire/index.ts'
+import {
+  CHUNK_CHANNEL,
+  CONSENSUS_CHANNEL,
+  HEARTBEAT_CHANNEL,
+  MAP_CHANNEL,
+  REPLICA_CHANNEL,
+} from '../../../src/cluster/wire/index.ts'
 import { Outbox } from '../../../src/cluster/wire/outbox.ts'
 
-const BULK = 3
-const LIMITS = { consensusQueueBytes: 1_000, bulkQueueBytes: 1_000 }
+const BULK = CHUNK_CHANNEL
+const LIMITS = { consensusQueueBytes: 1_000, mapQueueBytes: 1_000, bulkQueueBytes: 1_000 }
 
 test('consensus goes first, and each kind in its own order', () => {
   const outbox = new Outbox(LIMITS)
@@ -19,6 +25,15 @@ test('heartbeats go with consensus', () => {
   outbox.add(HEARTBEAT_CHANNEL, utf8('heartbeat'))
   outbox.add(CONSENSUS_CHANNEL, utf8('ballot'))
   expect(drain(outbox)).toEqual(['heartbeat', 'ballot', 'bulk'])
+})
+
+test('replicas and the map go before bulk, after consensus', () => {
+  const outbox = new Outbox(LIMITS)
+  outbox.add(BULK, utf8('bulk'))
+  outbox.add(REPLICA_CHANNEL, utf8('replica'))
+  outbox.add(MAP_CHANNEL, utf8('map'))
+  outbox.add(CONSENSUS_CHANNEL, utf8('ballot'))
+  expect(drain(outbox)).toEqual(['ballot', 'replica', 'map', 'bulk'])
 })
 
 test('what is full takes no more, and leaves the room of the other kind alone', () => {

@@ -3,11 +3,15 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, expect, test } from 'vitest'
 import { utf8 } from '../../../src/base/bytes.ts'
 import type { NodeId } from '../../../src/base/ids.ts'
-import { type Admission, CONSENSUS_CHANNEL } from '../../../src/cluster/wire/index.ts'
+import {
+  type Admission,
+  CHUNK_CHANNEL,
+  CONSENSUS_CHANNEL,
+} from '../../../src/cluster/wire/index.ts'
 import { QUICK, SECRET, TestNode } from './fixture.ts'
 import { Middleman } from './middleman.ts'
 
-const BULK = 3
+const BULK = CHUNK_CHANNEL
 
 const open: { close(): Promise<void> }[] = []
 
@@ -31,7 +35,7 @@ test('one payload goes to several peers, on any channel', async () => {
   await Promise.all([a!.sees('+b'), a!.sees('+c')])
   const payload = utf8('for both')
   for (const to of [b!, c!]) expect(a!.transport.send(to.id, BULK, payload)).toBe(true)
-  await Promise.all([b!.sees('a: #3 for both'), c!.sees('a: #3 for both')])
+  await Promise.all([b!.sees('a: #5 for both'), c!.sees('a: #5 for both')])
 })
 
 test('large payloads arrive whole', async () => {
@@ -326,8 +330,8 @@ test('what waits for a peer that does not read is bounded, and consensus overtak
   expect(a.say(b, 'last')).toBe(true)
   await b.sees('a: last')
   const heard = b.log.filter((entry) => entry.startsWith('a: '))
-  expect(heard.filter((entry) => entry === 'a: #3 100000')).toHaveLength(taken)
-  expect(heard.indexOf('a: urgent')).toBeLessThan(heard.lastIndexOf('a: #3 100000') - 10)
+  expect(heard.filter((entry) => entry === 'a: #5 100000')).toHaveLength(taken)
+  expect(heard.indexOf('a: urgent')).toBeLessThan(heard.lastIndexOf('a: #5 100000') - 10)
   await middleman.stop()
 })
 
