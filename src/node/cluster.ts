@@ -5,6 +5,7 @@ import { AetherError } from '../base/fault.ts'
 import type { NodeId } from '../base/ids.ts'
 import type { BlobStore, ControlStore, DistributedMap } from '../base/port.ts'
 import type { ConsensusMeter } from '../cluster/control/consensus.driver.ts'
+import { BlobReplication } from '../cluster/dht/blob-replication.driver.ts'
 import { chunksOf, createBlobStore } from '../cluster/dht/blob-store.driver.ts'
 import { openReplicatedMap, type ReplicatedMap } from '../cluster/dht/map.driver.ts'
 import type { ReplicaHost } from '../cluster/dht/replica-host.driver.ts'
@@ -12,6 +13,7 @@ import type { Founding } from '../cluster/membership/home.driver.ts'
 import type { ClusterAdmin, TransportCallbacks } from '../cluster/membership/index.ts'
 import { ClusterMember } from '../cluster/membership/member.driver.ts'
 import type { PartitionDirectory } from '../cluster/partition/directory.driver.ts'
+import type { Report } from '../cluster/report.ts'
 import { type FrameCounts, parseAddress, type Transport } from '../cluster/wire/index.ts'
 import { TcpTransport } from '../cluster/wire/transport.tcp.ts'
 import { localDisk } from '../storage/disk.ts'
@@ -31,6 +33,8 @@ export type Cluster = {
   readonly partitions: PartitionDirectory
   /** The replicas on this node. */
   readonly replicas: Pick<ReplicaHost, 'health'>
+  /** This node's copies of chunks; undefined on a node that is alone. */
+  readonly chunks: Pick<BlobReplication, 'health'> | undefined
   /** Frames between nodes that were dropped so far. */
   readonly dropped: FrameCounts
   /** Resolves with the reason when this node must not go on: its disk has failed, or it is no member any more. */
@@ -73,6 +77,7 @@ async function openOn(
 ): Promise<Cluster> {
   const { engine, highWater, chunks } = storage
   const self = config.cluster?.id ?? ALONE
+  const report: Report = (level, message, detail) => logger[level](detail, message)
   const member = await ClusterMember.open({
     disk: localDisk,
     directory: resolve(config.data),
@@ -84,7 +89,7 @@ async function openOn(
     zone: config.cluster?.zone,
     ...connectionsOf(config),
     meter,
-    report: (level, message, detail) => logger[level](detail, message),
+    report,
   })
   try {
     const { network, roles } = member
@@ -97,9 +102,12 @@ async function openOn(
       ...(config.cluster === undefined ? {} : { cluster: others }),
     })
     const cache = new BlobCache(config.cacheBytesMax)
-    const blobs = createBlobStore({ manifests: map.space(BLOBS), chunks, cache })
+    const replication = config.cluster && replicationOf(member, map, chunks, self, report)
+    const blobs = createBlobStore({ manifests: map.space(BLOBS), chunks, cache, replication })
     const damage = Promise.withResolvers<unknown>()
-    const swept = sweep(chunks, map, logger, damage.resolve)
+    // Among several nodes a chunk may belong to a manifest that another one is about to write.
+    const swept =
+      replication === undefined ? sweep(chunks, map, logger, damage.resolve) : Promise.resolve()
     return {
       map,
       blobs,
@@ -110,10 +118,15 @@ async function openOn(
       dropped: member.dropped,
       failed: Promise.race([storage.failed, map.failed, member.failed, damage.promise]),
       obstacle: () => member.obstacle(),
-      start: () => start(member, config),
+      chunks: replication,
+      start: async () => {
+        await start(member, config)
+        replication?.start()
+      },
       close: () =>
         closeInOrder([
           () => member.roles.handOver(),
+          async () => replication?.close(),
           () => member.close(),
           () => map.close(),
           () => storage.close(),
@@ -124,6 +137,26 @@ async function openOn(
     await member.close()
     throw cause
   }
+}
+
+function replicationOf(
+  { network, roles }: ClusterMember,
+  map: ReplicatedMap,
+  chunks: ChunkStore,
+  self: NodeId,
+  report: Report,
+): BlobReplication {
+  const replication = new BlobReplication({
+    ...{ network, chunks, self, report },
+    replicasOf: (partition) => roles.partitions.row(partition)?.replicas,
+    manifests: () => map.valuesHere(BLOBS),
+  })
+  map.replicas.onApplied((_, entries) => {
+    for (const { space, value } of entries) {
+      if (space === BLOBS && value !== undefined) replication.notice(value)
+    }
+  })
+  return replication
 }
 
 function foundingOf({ cluster }: Config): Founding {

@@ -101,6 +101,11 @@ class ChunkFiles implements ChunkStore, ChunkHome {
     }
   }
 
+  has(digest: Digest): Promise<boolean> {
+    assert(!this.#isClosed, 'the chunk store is closed')
+    return this.#isPresent(digest)
+  }
+
   get needsSweep(): boolean {
     return this.#kept !== undefined
   }
@@ -143,6 +148,30 @@ class ChunkFiles implements ChunkStore, ChunkHome {
     // Also over an older file: its bytes may have rotted, these have just been hashed.
     await this.disk.rename(temporaryPath, path)
     this.#handles.drop(path)
+    this.#handles.drop(temporaryPath)
+  }
+
+  async readStaged(
+    temporaryPath: string,
+    digest: Digest,
+    into: Uint8Array,
+    position: number,
+  ): Promise<void> {
+    const fill = async (path: string) => {
+      const count = await this.#handles.use(path, (file) => file.read(into, position))
+      assert(count === into.length, 'a staged chunk is read within its size')
+    }
+    try {
+      await fill(temporaryPath)
+    } catch (error) {
+      if (errorCode(error) !== 'ENOENT') throw error
+      // It got its name in between.
+      await fill(this.#path(digest))
+    }
+  }
+
+  forgetStaged(temporaryPath: string): void {
+    this.#handles.drop(temporaryPath)
   }
 
   async syncNames(digests: readonly Digest[]): Promise<void> {

@@ -16,6 +16,15 @@ export interface ChunkHome {
   temporaryPath(): string
   /** Gives the staged file the name of its digest and pins it until `release`, also when it rejects. */
   adopt(temporaryPath: string, digest: Digest): Promise<void>
+  /** Fills `into` with bytes of a chunk that is staged under `temporaryPath`, or was. */
+  readStaged(
+    temporaryPath: string,
+    digest: Digest,
+    into: Uint8Array,
+    position: number,
+  ): Promise<void>
+  /** The staged file is gone: it must not stay open. */
+  forgetStaged(temporaryPath: string): void
   /** Makes the names of adopted chunks durable. */
   syncNames(digests: readonly Digest[]): Promise<void>
   release(digest: Digest, outcome: StageOutcome): Promise<void>
@@ -77,6 +86,12 @@ export class FileStage implements ChunkStage {
     return ok(undefined)
   }
 
+  async read(digest: Digest, into: Uint8Array, position: number): Promise<void> {
+    const chunk = this.#sealed.find((sealed) => sealed.digest === digest)
+    assert(chunk !== undefined && !this.#isEnded, 'a staged chunk is read once it is sealed')
+    await this.#home.readStaged(chunk.path, digest, into, position)
+  }
+
   async publish(): Promise<Result<void, NoSpace>> {
     assert(this.#current === undefined && this.#adoptedCount === 0, 'all chunks are sealed')
     const flushed = await this.#flushing
@@ -115,6 +130,7 @@ export class FileStage implements ChunkStage {
     const paths = this.#sealed.map(({ path }) => path)
     if (this.#current !== undefined) paths.push(this.#current.path)
     for (const path of paths) {
+      this.#home.forgetStaged(path)
       await this.#home.disk.unlink(path).catch((error: unknown) => {
         // It was published: gone from here already.
         if (errorCode(error) !== 'ENOENT') throw error

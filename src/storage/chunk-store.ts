@@ -14,6 +14,8 @@ export interface ChunkStore {
    * buffer belongs to the store until it resolves.
    */
   read(digest: Digest, into: Uint8Array, position: number): Promise<Result<void, Missing | Corrupt>>
+  /** Whether there is such a chunk; nothing is said of its bytes. */
+  has(digest: Digest): Promise<boolean>
   /** The last run may have left chunks that no blob refers to: call `sweep`. */
   readonly needsSweep: boolean
   /**
@@ -31,6 +33,11 @@ export interface ChunkStage {
   append(bytes: Uint8Array): Promise<Result<void, NoSpace>>
   /** Ends the current chunk, whose SHA-256 is `digest`. At most one chunk is being synced while the next is filled. */
   seal(digest: Digest): Promise<Result<void, NoSpace>>
+  /**
+   * Fills `into` from `position` on of a chunk that has been sealed, before `publish`, during it and after it; beside any
+   * other call but `end`. Rejects when the bytes cannot be had.
+   */
+  read(digest: Digest, into: Uint8Array, position: number): Promise<void>
   /** Makes all sealed chunks readable under their digests; they are durable when it resolves with ok. */
   publish(): Promise<Result<void, NoSpace>>
   /**

@@ -52,6 +52,27 @@ export function chunkStoreConformance(harness: {
     await store.close()
   })
 
+  test('reads what is sealed before it is published, meanwhile and afterwards', async () => {
+    const store = await open()
+    const stage = store.stage()
+    for (const { bytes, digest } of [a, b]) {
+      await stage.append(bytes)
+      await stage.seal(digest)
+    }
+    const check = async () => {
+      const into = new Uint8Array(100)
+      await stage.read(a.digest, into, 200_000)
+      expect(into).toEqual(a.bytes.subarray(200_000, 200_100))
+    }
+    expect(await store.has(a.digest)).toBe(false)
+    await check()
+    await Promise.all([stage.publish(), ...Array.from({ length: 5 }, check)])
+    await check()
+    expect(await store.has(a.digest)).toBe(true)
+    await stage.end('kept')
+    await store.close()
+  })
+
   test('keeps nothing of a dropped upload, wherever it stopped', async () => {
     const store = await open()
     for (let stop = 0; stop <= 4; stop++) {

@@ -8,6 +8,7 @@ import {
   SEGMENT_BYTES,
   type SegmentPool,
 } from '../../storage/index.ts'
+import type { BlobReplication } from './blob-replication.driver.ts'
 import { CHUNKS_PER_PAGE, type ChunkEntry, decodeEntry } from './manifest.ts'
 
 type Piece = Result<Uint8Array | undefined, Missing | Corrupt | Unavailable>
@@ -38,10 +39,13 @@ export type ChunkReaderOptions = {
   readonly loadPage: LoadPage
   readonly chunks: ChunkStore
   readonly segments: SegmentPool
+  /** Where else the chunks are; absent on a node that is alone. */
+  readonly replication?: BlobReplication | undefined
 }
 
 /**
- * Reads whole segments, checks each against the manifest and hands out the part that was asked for. While a piece is
+ * Reads whole segments, checks each against the manifest and hands out the part that was asked for. What this node does not
+ * have, or not right, comes from another replica, in mid-stream. While a piece is
  * being sent the next segment is read, so two segments of memory are in use.
  */
 export class ChunkReader implements BlobReader {
@@ -95,14 +99,25 @@ export class ChunkReader implements BlobReader {
     const start = segmentIndex * SEGMENT_BYTES
     const segment = this.#nextBuffer().subarray(0, Math.min(SEGMENT_BYTES, entry.sizeBytes - start))
     const filled = await this.#options.chunks.read(entry.digest, segment, start)
-    if (!filled.ok) return err(refusal(filled.error, entry))
-    if (crc32(segment) !== entry.checksums[segmentIndex]) {
-      const reason = `chunk ${entry.digest} is damaged at byte ${start}`
-      return err({ kind: 'corrupt', reason })
+    if (!filled.ok || crc32(segment) !== entry.checksums[segmentIndex]) {
+      const damage = filled.ok ? damageAt(entry, start) : refusal(filled.error, entry)
+      const mended = await this.#readElsewhere(entry, segment, segmentIndex, damage)
+      if (!mended.ok) return mended
     }
     const piece = segment.subarray(offset - start, offset - start + this.#remainingBytes())
     this.#position += piece.length
     return ok(piece)
+  }
+
+  async #readElsewhere(
+    entry: ChunkEntry,
+    segment: Uint8Array,
+    segmentIndex: number,
+    damage: Corrupt,
+  ): Promise<Result<void, Corrupt | Unavailable>> {
+    const { replication } = this.#options
+    if (replication === undefined) return err(damage)
+    return replication.read(entry, segment, segmentIndex, damage.reason)
   }
 
   async #entryOf(chunkIndex: number): Promise<Result<ChunkEntry, Missing | Corrupt | Unavailable>> {
@@ -129,6 +144,10 @@ export class ChunkReader implements BlobReader {
     this.#buffers.push(buffer)
     return buffer
   }
+}
+
+function damageAt({ digest }: ChunkEntry, position: number): Corrupt {
+  return { kind: 'corrupt', reason: `chunk ${digest} is damaged at byte ${position}` }
 }
 
 /** A blob with a manifest is not missing, even if one of its chunks is. */

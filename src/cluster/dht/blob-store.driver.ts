@@ -21,6 +21,7 @@ import type {
 import { err, ok, type Result } from '../../base/result.ts'
 import { type BlobCache, type ChunkStore, SegmentPool } from '../../storage/index.ts'
 import { ChunkReader, memoryReader } from './blob-reader.driver.ts'
+import type { BlobReplication } from './blob-replication.driver.ts'
 import { BlobUpload } from './blob-upload.driver.ts'
 import { BLOB_BYTES_MAX, decodeFirstPage, pageKey, referencedChunks } from './manifest.ts'
 
@@ -32,6 +33,8 @@ export type BlobStoreParts = {
   readonly manifests: MapSpace
   readonly chunks: ChunkStore
   readonly cache: BlobCache
+  /** How chunks get to other nodes and from them; absent on a node that is alone. Its owner closes it. */
+  readonly replication?: BlobReplication | undefined
 }
 
 /**
@@ -62,13 +65,15 @@ class ChunkedBlobStore implements BlobStore {
   readonly #manifests: MapSpace
   readonly #chunks: ChunkStore
   readonly #cache: BlobCache
+  readonly #replication: BlobReplication | undefined
   readonly #segments = new SegmentPool()
   #openUploads = 0
 
-  constructor({ manifests, chunks, cache }: BlobStoreParts) {
+  constructor({ manifests, chunks, cache, replication }: BlobStoreParts) {
     this.#manifests = manifests
     this.#chunks = chunks
     this.#cache = cache
+    this.#replication = replication
   }
 
   async put(
@@ -81,8 +86,8 @@ class ChunkedBlobStore implements BlobStore {
     const limitBytes = Math.min(expected.maxBytes ?? BLOB_BYTES_MAX, BLOB_BYTES_MAX)
     if ((expected.sizeBytes ?? 0) > limitBytes) return err({ kind: 'too-large', limitBytes })
     this.#openUploads++
-    const parts = { chunks: this.#chunks, segments: this.#segments }
-    const upload = new BlobUpload(parts)
+    const copies = this.#replication?.copies()
+    const upload = new BlobUpload({ chunks: this.#chunks, segments: this.#segments, copies })
     try {
       return await this.#put(upload, bytes, { ...expected, maxBytes: limitBytes })
     } finally {
@@ -174,6 +179,7 @@ class ChunkedBlobStore implements BlobStore {
       range,
       chunks: this.#chunks,
       segments: this.#segments,
+      replication: this.#replication,
       loadPage: async (index) => (index === 0 ? ok(firstPage) : this.#page(blob.digest, index)),
     })
   }
@@ -217,7 +223,7 @@ async function receive(
   upload: BlobUpload,
   bytes: AsyncIterable<Uint8Array>,
   expected: BlobExpectation & { readonly maxBytes: number },
-): Promise<Result<Received, DigestMismatch | SizeMismatch | TooLarge | Interrupted | NoSpace>> {
+): Promise<Result<Received, Exclude<PutRefusal, OutcomeUnknown>>> {
   const taken = await takeAll(upload, bytes, expected)
   if (!taken.ok) return taken
   if (expected.sizeBytes !== undefined && upload.sizeBytes !== expected.sizeBytes) {
@@ -236,7 +242,7 @@ async function takeAll(
   upload: BlobUpload,
   bytes: AsyncIterable<Uint8Array>,
   expected: BlobExpectation & { readonly maxBytes: number },
-): Promise<Result<void, SizeMismatch | TooLarge | Interrupted | NoSpace>> {
+): Promise<Result<void, SizeMismatch | TooLarge | Interrupted | Unavailable | NoSpace>> {
   const source = bytes[Symbol.asyncIterator]()
   let isAtEnd = false
   try {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { assert } from '../../base/assert.ts'
 import { crc32 } from '../../base/hash.ts'
 import type { Digest } from '../../base/ids.ts'
-import type { Blob, NoSpace } from '../../base/port.ts'
+import type { Blob, NoSpace, Unavailable } from '../../base/port.ts'
 import { ok, type Result } from '../../base/result.ts'
 import {
   CHUNK_BYTES,
@@ -12,12 +12,15 @@ import {
   type SegmentPool,
   type StageOutcome,
 } from '../../storage/index.ts'
+import type { ChunkCopies } from './chunk-copies.driver.ts'
 import { ChunkList, encodeInline, INLINE_BYTES_MAX } from './manifest.ts'
 
 /** Where an upload takes its memory and leaves its chunks. */
 export type UploadParts = {
   readonly chunks: ChunkStore
   readonly segments: SegmentPool
+  /** Where its chunks go besides; absent on a node that is alone. */
+  readonly copies?: ChunkCopies | undefined
 }
 
 /**
@@ -51,7 +54,7 @@ export class BlobUpload {
   }
 
   /** Takes a copy of the piece. */
-  async take(piece: Uint8Array): Promise<Result<void, NoSpace>> {
+  async take(piece: Uint8Array): Promise<Result<void, NoSpace | Unavailable>> {
     for (let offset = 0; offset < piece.length; ) {
       const part = piece.subarray(offset, offset + this.#segment.length - this.#filled)
       this.#segment.set(part, this.#filled)
@@ -66,7 +69,9 @@ export class BlobUpload {
   }
 
   /** The blob, now that all of it has been taken, and the pages of its manifest. Its chunks are sealed. */
-  async finish(): Promise<Result<{ blob: Blob; pages: readonly Uint8Array[] }, NoSpace>> {
+  async finish(): Promise<
+    Result<{ blob: Blob; pages: readonly Uint8Array[] }, NoSpace | Unavailable>
+  > {
     if (this.#sizeBytes <= INLINE_BYTES_MAX) {
       const bytes = this.#segment.subarray(0, this.#filled)
       this.#hash(bytes)
@@ -81,8 +86,10 @@ export class BlobUpload {
     return ok({ blob, pages: this.#list.encode(blob) })
   }
 
-  /** Makes the chunks durable under their digests. */
-  async publish(): Promise<Result<void, NoSpace>> {
+  /** Makes the chunks durable under their digests, on a majority of their replicas. */
+  async publish(): Promise<Result<void, NoSpace | Unavailable>> {
+    const { copies } = this.#parts
+    if (copies !== undefined) return copies.durable()
     return this.#stage === undefined ? ok(undefined) : this.#stage.publish()
   }
 
@@ -93,10 +100,11 @@ export class BlobUpload {
       await this.#stage?.end(outcome)
     } finally {
       for (const segment of this.#pooled) this.#parts.segments.give(segment)
+      await this.#parts.copies?.end(outcome)
     }
   }
 
-  async #writeSegment(): Promise<Result<void, NoSpace>> {
+  async #writeSegment(): Promise<Result<void, NoSpace | Unavailable>> {
     const segment = this.#segment.subarray(0, this.#filled)
     const before = await this.#writing
     if (!before.ok) return before
@@ -112,16 +120,23 @@ export class BlobUpload {
     return this.#chunkBytes === CHUNK_BYTES ? this.#sealChunk() : ok(undefined)
   }
 
-  async #sealChunk(): Promise<Result<void, NoSpace>> {
-    assert(this.#stage !== undefined, 'a chunk has been staged')
+  async #sealChunk(): Promise<Result<void, NoSpace | Unavailable>> {
+    const stage = this.#stage
+    assert(stage !== undefined, 'a chunk has been staged')
     const written = await this.#writing
     if (!written.ok) return written
     const digest = (this.#chunkHash ?? this.#whole.copy()).digest('hex') as Digest
-    this.#list.add({ digest, sizeBytes: this.#chunkBytes, checksums: this.#checksums })
+    const sizeBytes = this.#chunkBytes
+    this.#list.add({ digest, sizeBytes, checksums: this.#checksums })
     this.#chunkHash = createHash('sha256')
     this.#chunkBytes = 0
     this.#checksums = []
-    return this.#stage.seal(digest)
+    const sealed = await stage.seal(digest)
+    const { copies } = this.#parts
+    if (!sealed.ok || copies === undefined) return sealed
+    // The next chunk has a stage of its own: each goes its own way from here.
+    this.#stage = undefined
+    return copies.add({ digest, sizeBytes, stage })
   }
 
   #hash(bytes: Uint8Array): void {

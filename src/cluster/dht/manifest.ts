@@ -8,7 +8,7 @@
  * Integers are big-endian. All chunks but the last have `CHUNK_BYTES`, so an entry is found by its index.
  */
 import { assert } from '../../base/assert.ts'
-import { hex } from '../../base/bytes.ts'
+import { bytesOfHex, hex } from '../../base/bytes.ts'
 import { AetherError } from '../../base/fault.ts'
 import type { Digest } from '../../base/ids.ts'
 import { type Blob, VALUE_BYTES_MAX } from '../../base/port.ts'
@@ -112,13 +112,18 @@ export function decodeEntry(page: Uint8Array, index: number): ChunkEntry {
   return { digest: hex(page.subarray(start, start + 32)) as Digest, sizeBytes, checksums }
 }
 
-/** The chunks that a page refers to. */
-export function* referencedChunks(page: Uint8Array): Generator<Digest> {
+/** The chunks that a page refers to, as it describes them. */
+export function* entriesOf(page: Uint8Array): Generator<ChunkEntry> {
   const kind = kindOf(page)
   if (kind === KIND_INLINE) return
   const header = kind === KIND_FIRST ? FIRST_HEADER_BYTES : LATER_HEADER_BYTES
   const count = Math.ceil((page.length - header) / ENTRY_BYTES)
-  for (let index = 0; index < count; index++) yield decodeEntry(page, index).digest
+  for (let index = 0; index < count; index++) yield decodeEntry(page, index)
+}
+
+/** The chunks that a page refers to. */
+export function* referencedChunks(page: Uint8Array): Generator<Digest> {
+  for (const { digest } of entriesOf(page)) yield digest
 }
 
 function kindOf(page: Uint8Array): number {
@@ -158,10 +163,4 @@ function doubled(bytes: Uint8Array): Uint8Array {
   const larger = new Uint8Array(bytes.length * 2)
   larger.set(bytes)
   return larger
-}
-
-function bytesOfHex(digits: string): Uint8Array {
-  return Uint8Array.from({ length: digits.length / 2 }, (_, i) =>
-    Number.parseInt(digits.slice(2 * i, 2 * i + 2), 16),
-  )
 }
