@@ -101,6 +101,7 @@ async function openOn(
       version: VERSION,
       isReady: () => notReady() === undefined,
       control: cluster.control,
+      map: cluster.map,
       members: cluster.members,
       newRequestId,
     }),
