@@ -119,7 +119,6 @@ async function openOn(
   const failure = new Promise<unknown>((resolve) => {
     ready.then(() => logger.info({ url, version: VERSION, data: config.data }, 'ready'), resolve)
   })
-  if (config.cluster !== undefined) logger.info(OWN_ARTIFACTS)
   return {
     url,
     ready,
@@ -133,10 +132,6 @@ async function openOn(
       ]),
   }
 }
-
-/** Partitions are not replicated yet. */
-const OWN_ARTIFACTS =
-  'the nodes share their control state only: each keeps the artifacts that were deployed to it'
 
 /** The artifact service, not started; it mounts itself when it is. */
 function findSlice(

@@ -70,6 +70,17 @@ function testEntries(open: () => Promise<Harness<DistributedMap>>): void {
     expect(text(before.value)).toBe('1')
   })
 
+  test('what is known without asking is nothing, or what was committed', async () => {
+    const { space } = context
+    expect(space.peek('p', 'k')).toBeUndefined()
+    const first = await written(space, 'p', [put('k', '1')])
+    const known = space.peek('p', 'k') ?? (await found(space, 'p', 'k'))
+    expect([text(known.value), known.version]).toEqual(['1', first])
+    const second = await written(space, 'p', [put('k', '2')])
+    expect([undefined, first, second]).toContainEqual(space.peek('p', 'k')?.version)
+    expect(space.peek('p', 'other')).toBeUndefined()
+  })
+
   test('versions grow with every write of a partition key', async () => {
     const { space } = context
     let last: Version = { epoch: 0, seq: 0 }
@@ -156,6 +167,7 @@ function testEntries(open: () => Promise<Harness<DistributedMap>>): void {
     const half = 'half a pair \ud800'
     await expect(space.get(tooLong, 'k')).rejects.toThrow('a key of more than')
     await expect(space.get('p', tooLong)).rejects.toThrow('a key of more than')
+    expect(() => space.peek('p', tooLong)).toThrow('a key of more than')
     await expect(space.scan('p', half)).rejects.toThrow('surrogate')
     await expect(write(space, 'p', [put(half, '')])).rejects.toThrow('surrogate')
     await expect(write(space, 'p', [])).rejects.toThrow('without operations')

@@ -52,7 +52,7 @@ export class MapRouter {
     call: Extract<MapCall, { kind: K }>,
     here: () => LocalAnswer<K>,
   ): Promise<Result<MapAnswers[K], RoutedRefusal>> {
-    const deadlineMs = performance.now() + (this.#options.waitMs ?? WAIT_MS)
+    const deadlineMs = performance.now() + this.#options.waitMs
     let unknown: string | undefined
     let question: Uint8Array | undefined
     for (;;) {
@@ -149,8 +149,7 @@ export type MapRouterOptions = {
   readonly self: NodeId
   readonly cluster: HostCluster
   readonly local: LocalMap
-  /** `WAIT_MS` if absent. */
-  readonly waitMs?: number
+  readonly waitMs: number
 }
 
 /** Why a call has come to nothing. */

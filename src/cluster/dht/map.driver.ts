@@ -9,7 +9,7 @@ import type { ReplicaHostOptions } from './host-options.ts'
 import { entryName, keyAfter, prefixEnd, spacePrefix } from './key.ts'
 import { isSpaceName } from './limit.ts'
 import { LocalMap } from './local-map.driver.ts'
-import { MapRouter } from './map-router.driver.ts'
+import { MapRouter, WAIT_MS } from './map-router.driver.ts'
 import { ReplicaHost } from './replica-host.driver.ts'
 import { Space, type SpaceParts } from './space.driver.ts'
 
@@ -18,7 +18,7 @@ import { Space, type SpaceParts } from './space.driver.ts'
  * had made durable (`data-damaged`) or was written by a newer Aether (`data-format-newer`).
  */
 export async function openReplicatedMap(options: ReplicatedMapOptions): Promise<ReplicatedMap> {
-  const { engine, self, cluster, cacheBytes = CACHE_BYTES } = options
+  const { engine, self, cluster, cacheBytes = CACHE_BYTES, waitMs = WAIT_MS } = options
   const host = new ReplicaHost(options)
   const cache: SpaceParts['cache'] = new EntryCache(cacheBytes)
   host.onApplied((_, entries) => {
@@ -27,7 +27,7 @@ export async function openReplicatedMap(options: ReplicatedMapOptions): Promise<
     }
   })
   const local = new LocalMap({ host, engine, cache, isAlone: cluster === undefined })
-  const router = cluster && new MapRouter({ self, cluster, local })
+  const router = cluster && new MapRouter({ self, cluster, local, waitMs })
   await host.verify()
   return new ReplicatedMap({ host, engine, local, cache, router })
 }
@@ -100,6 +100,8 @@ const VALUES_STEP = 64
 export type ReplicatedMapOptions = ReplicaHostOptions & {
   /** Memory for decoded entries; 16 MiB if absent. With 0 every read goes to the engine. */
   readonly cacheBytes?: number
+  /** How long a call waits for somebody to lead its partition; `WAIT_MS` if absent. */
+  readonly waitMs?: number
 }
 
 /** Some 15,000 artifact records: the working set of a busy repository. */

@@ -68,9 +68,23 @@ export class HostWorld {
   }
 
   node(place: number): WorldNode {
-    const node = this.#nodes.get(this.ids[place - 1] as NodeId)
+    const node = this.find(place)
     if (node === undefined) throw new Error(`node ${place} is not there`)
     return node
+  }
+
+  /** Undefined when it was killed. */
+  find(place: number): WorldNode | undefined {
+    return this.#nodes.get(this.idOf(place))
+  }
+
+  idOf(place: number): NodeId {
+    return this.ids[place - 1] as NodeId
+  }
+
+  /** Whether all nodes run. */
+  get isWhole(): boolean {
+    return this.#nodes.size === this.ids.length
   }
 
   /** Starts the node on what its disk has. */
@@ -124,9 +138,27 @@ export class HostWorld {
     const number = rowNumberOf(partition as PartitionId)
     const row = this.#rows[number] as PartitionRow
     const primary = this.ids[place - 1] as NodeId
-    this.#rows[number] = { ...row, primary, epoch: row.epoch + 1 }
+    this.#set(number, { ...row, primary, epoch: row.epoch + 1 }, unaware)
+  }
+
+  /** The table places a partition on these nodes, the first of which has led it alone and goes on. */
+  grow(partition: number, places: readonly number[]): void {
+    const row = this.#rows[partition] as PartitionRow
+    const replicas = places.map((place) => this.idOf(place))
+    const origin = this.idOf(places[0] as number)
+    this.#set(partition, { ...row, replicas, primary: origin, origin, epoch: row.epoch + 1 })
+  }
+
+  /** Only the first node has the partition. */
+  shrink(partition: number): void {
+    const row = this.#rows[partition] as PartitionRow
+    this.#set(partition, { ...row, replicas: [this.idOf(1)], primary: this.idOf(1) })
+  }
+
+  #set(number: number, row: PartitionRow, unaware: readonly number[] = []): void {
+    this.#rows[number] = row
     for (const [id, listeners] of this.#listeners) {
-      if (unaware.some((place) => this.ids[place - 1] === id)) continue
+      if (unaware.some((place) => this.idOf(place) === id)) continue
       for (const listener of listeners) listener()
     }
   }

@@ -103,6 +103,25 @@ describe('reads', () => {
     await close()
   })
 
+  test('what is known without asking is what there is, and the same object', async () => {
+    const harness = await resideOnTwin(openMap)
+    const space = harness.tenant.space('s')
+    await write(space, 'k', '1')
+    expect(space.peek('p', 'k')).toMatchObject({ version: { epoch: 1, seq: 1 } })
+    const found = await space.get('p', 'k')
+    expect(found.ok && found.value).toBe(space.peek('p', 'k'))
+    const writing = write(space, 'k', '2')
+    expect(text(space.peek('p', 'k')?.value ?? utf8(''))).toBe('1')
+    await writing
+    expect(text(space.peek('p', 'k')?.value ?? utf8(''))).toBe('2')
+    await space.write('p', [{ kind: 'delete', sortKey: 'k' }], { requestId: 'x' as RequestId })
+    expect(space.peek('p', 'k')).toBeUndefined()
+    await write(space, 'k', '3')
+    const again = (await harness.restart()).tenant.space('s')
+    await again.version('p')
+    expect(text(again.peek('p', 'k')?.value ?? utf8(''))).toBe('3')
+  })
+
   test.each([0, 2_000])('a cache of %i bytes gives the same answers', async (cacheBytes) => {
     const { engine, highWater, close } = await openTwinStorage(new DiskTwin())
     const map = await openReplicatedMap({

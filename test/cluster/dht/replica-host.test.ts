@@ -159,3 +159,21 @@ test('a node that was restarted and has missed nothing comes to know it', async 
   expect([...three.behind]).toEqual([P])
   await eventually(() => expect(three.behind.size).toBe(0))
 })
+
+test('a node with data gives them to those that its partitions grow to', async () => {
+  world = await HostWorld.start([])
+  world.shrink(P)
+  const sent = world.network.sent
+  for (let i = 0; i < 200; i++) await writeUntilOk(1, P, `k${i}`, `${i}`)
+  expect(world.network.sent).toBe(sent)
+  expect(world.node(1).behind.size).toBe(0)
+  world.grow(P, [1, 2, 3])
+  expect([...world.node(2).behind]).toEqual([P])
+  await writeUntilOk(1, P, 'l', 'grown')
+  await allAreEqual(P)
+  await eventually(() => expect(world.node(2).behind.size + world.node(3).behind.size).toBe(0))
+  world.kill(1)
+  world.elect(P, 3)
+  await writeUntilOk(3, P, 'm', 'without the first')
+  expect(await world.node(3).read(P, 'k199')).toMatchObject({ ok: true, text: '199' })
+})
