@@ -240,6 +240,8 @@ describe('reads', () => {
       if (isGone) world.network.cut(n1, n2)
       await expectWhole(world, 'n1')
       await vi.waitFor(() => expect(world.node('n1').replication.health.repaired).toBe(2))
+      for (const id of [n2, n3]) world.network.cut(n1, id)
+      await expectWhole(world, 'n1')
     }
   })
 
