@@ -71,7 +71,10 @@ async function deployRelease(cluster: Contender, round: number): Promise<readonl
   for (let at = 0; at < 12; at++) {
     const artifact = `/repository/releases/bench/death${round}/a${at}`
     const file = `${artifact}/1.0/a${at}-1.0.pom`
-    await put(origin + file, Buffer.from(`<project><artifactId>a${at}</artifactId></project>`))
+    await put(
+      origin + file,
+      Buffer.from(`<project><artifactId>a${at}</artifactId><packaging>pom</packaging></project>`),
+    )
     paths.push(file, `${artifact}/1.0/a${at}-1.0.pom.sha1`, `${artifact}/maven-metadata.xml`)
   }
   return paths
