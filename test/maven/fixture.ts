@@ -41,7 +41,7 @@ export async function openRepository(versions: HostedRepository['versions']) {
     const stored = await upload.value.receive(typeof body === 'string' ? once(body) : body)
     return stored.ok ? stored.value.outcome : stored.error.kind
   }
-  return { repository, facts: parts.facts, reader: new Reader(parts), deployer, put, close }
+  return { repository, store, facts: parts.facts, reader: new Reader(parts), deployer, put, close }
 }
 
 async function* once(body: string): AsyncGenerator<Uint8Array> {

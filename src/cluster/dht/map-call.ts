@@ -103,14 +103,18 @@ export function decodeAnswer<K extends MapCall['kind']>(
   })
 }
 
-/** Bytes are copied out: an entry may be kept for long, and must not keep the frame it came in. */
-const packr = new Packr({ useRecords: false, copyBuffers: true })
+const packr = new Packr({ useRecords: false })
 
 /** Reasons are sentences of this program. */
 const REASON_UNITS_MAX = 1_024
 
 const key = checked(word<string>(0, KEY_BYTES_MAX), isKey)
-const value = blob(VALUE_BYTES_MAX)
+const view = blob(VALUE_BYTES_MAX)
+/** Copied out: an entry may be kept for long, and must not keep the frame it came in. */
+const value: Field<Uint8Array> = {
+  pack: view.pack,
+  unpack: (packed) => new Uint8Array(view.unpack(packed)),
+}
 const version = record<Version>({ epoch: whole(0), seq: whole(0) })
 const versioned = record<Versioned>({ value, version })
 

@@ -283,7 +283,9 @@ export class Primary {
   #append(to: NodeId, write: AppendedWrite | undefined): void {
     const { epoch, host } = this.#options
     const committed = this.committed ?? VERSION_NONE
-    this.#told.set(to, committed.seq)
+    // Who is behind may have to fetch what it lacks, and heeds nothing else meanwhile: it is told again.
+    const isBehind = (this.#acks.get(to) ?? 0) < this.#log.durable.seq
+    if (!isBehind) this.#told.set(to, committed.seq)
     host.send(to, { kind: 'append', epoch, history: this.#log.runs(), committed, write })
   }
 

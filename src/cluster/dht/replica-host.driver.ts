@@ -206,8 +206,10 @@ export class ReplicaHost {
   #tellBehind(partition: PartitionId): void {
     const { cluster, self } = this.#options
     if (cluster === undefined || consistencyOf(partition) !== 'strong') return
-    const isHere = this.#placementOf(partition)?.replicas.includes(self) ?? false
-    cluster.setBehind(partition, isHere && !this.#hosted[partition]?.isCurrent)
+    const { replicas = [] } = this.#placementOf(partition) ?? {}
+    // Of the only replica there is nothing more anywhere.
+    const mayLack = replicas.includes(self) && replicas.length > 1
+    cluster.setBehind(partition, mayLack && !this.#hosted[partition]?.isCurrent)
   }
 
   #setCurrent(hosted: Hosted, isCurrent: boolean): void {
@@ -333,7 +335,9 @@ export class ReplicaHost {
   #committed({ hosted, operations, token, version, isOwn }: Persisting): void {
     const { partition } = hosted
     if (version !== undefined) this.#marks.advance(partition, version)
-    if (!isOwn && this.#applied.length > 0) {
+    // Whoever has lost the role meanwhile does not answer for its own writes any more.
+    const isAnswering = isOwn && hosted.role === 'primary'
+    if (!isAnswering && this.#applied.length > 0) {
       const entries = appliedEntries(operations)
       if (entries.length > 0) for (const tell of this.#applied) tell(partition, entries)
     }

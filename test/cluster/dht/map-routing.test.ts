@@ -65,10 +65,8 @@ describe('a failover', () => {
   test('does not wait for the answer of a primary that is gone', async () => {
     await openWorld({ waitMs: 60_000 })
     await written(3, 'k', '1')
-    world.network.cut(world.id(1), world.id(2))
-    // It takes the write, and can tell nobody what becomes of it.
+    // The question is lost on its way, and no answer will ever come.
     const writing = written(3, 'k', '2')
-    await new Promise((resolve) => setTimeout(resolve, 20))
     world.network.cut(world.id(1), world.id(3))
     const asked = performance.now()
     world.elect(2)
@@ -94,19 +92,19 @@ describe('a failover', () => {
 
 describe('without a primary', () => {
   test('a call waits, and is then refused as unavailable: nothing has happened', async () => {
-    await openWorld({ waitMs: 200 })
+    await openWorld({ waitMs: 500 })
     await written(3, 'k', '1')
     world.kill(1)
     const asked = performance.now()
     const unavailable = refusal('unavailable')
     expect(await write(3, 'k', '2')).toMatchObject(unavailable)
-    expect(performance.now() - asked).toBeGreaterThan(190)
+    expect(performance.now() - asked).toBeGreaterThan(490)
     const reads = [space(2).get('p', 'k'), space(2).scan('p', ''), space(2).version('p')]
     expect(await Promise.all(reads)).toMatchObject([unavailable, unavailable, unavailable])
   })
 
   test('a write that was sent and has no answer when its time is up is unknown', async () => {
-    await openWorld({ waitMs: 200 })
+    await openWorld({ waitMs: 500 })
     await written(3, 'k', '1')
     const writing = write(3, 'k', '2')
     world.network.cut(world.id(1), world.id(3))
@@ -125,7 +123,7 @@ describe('without a primary', () => {
 
 describe('what is known without asking', () => {
   test('is what the replica here has committed, also when nobody else is left', async () => {
-    await openWorld({ waitMs: 100 })
+    await openWorld({ waitMs: 500 })
     await written(3, 'k', '1')
     await eventually(() => expect(known(2, 'k')).toBe('1'))
     expect(space(2).peek('p', 'k')).toBe(space(2).peek('p', 'k'))
@@ -150,7 +148,7 @@ describe('what is known without asking', () => {
   })
 
   test('is never what a write in flight may yet take back', async () => {
-    await openWorld({ waitMs: 200 })
+    await openWorld({ waitMs: 500 })
     await written(1, 'k', '1')
     await eventually(() => expect(known(2, 'k')).toBe('1'))
     world.network.cut(world.id(1), world.id(2))

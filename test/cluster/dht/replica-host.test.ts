@@ -163,6 +163,7 @@ test('a node that was restarted and has missed nothing comes to know it', async 
 test('a node with data gives them to those that its partitions grow to', async () => {
   world = await HostWorld.start([])
   world.shrink(P)
+  expect(world.node(1).behind.size).toBe(0)
   const sent = world.network.sent
   for (let i = 0; i < 200; i++) await writeUntilOk(1, P, `k${i}`, `${i}`)
   expect(world.network.sent).toBe(sent)
