@@ -5,7 +5,10 @@ import { AetherError } from '../base/fault.ts'
 import type { NodeId } from '../base/ids.ts'
 import type { BlobStore, ControlStore, DistributedMap } from '../base/port.ts'
 import type { ConsensusMeter } from '../cluster/control/consensus.driver.ts'
-import { BlobReplication } from '../cluster/dht/blob-replication.driver.ts'
+import {
+  BlobReplication,
+  type BlobReplicationOptions,
+} from '../cluster/dht/blob-replication.driver.ts'
 import { chunksOf, createBlobStore } from '../cluster/dht/blob-store.driver.ts'
 import { openReplicatedMap, type ReplicatedMap } from '../cluster/dht/map.driver.ts'
 import type { ReplicaHost } from '../cluster/dht/replica-host.driver.ts'
@@ -13,7 +16,6 @@ import type { Founding } from '../cluster/membership/home.driver.ts'
 import type { ClusterAdmin, TransportCallbacks } from '../cluster/membership/index.ts'
 import { ClusterMember } from '../cluster/membership/member.driver.ts'
 import type { PartitionDirectory } from '../cluster/partition/directory.driver.ts'
-import type { Report } from '../cluster/report.ts'
 import { type FrameCounts, parseAddress, type Transport } from '../cluster/wire/index.ts'
 import { TcpTransport } from '../cluster/wire/transport.tcp.ts'
 import { localDisk } from '../storage/disk.ts'
@@ -77,7 +79,8 @@ async function openOn(
 ): Promise<Cluster> {
   const { engine, highWater, chunks } = storage
   const self = config.cluster?.id ?? ALONE
-  const report: Report = (level, message, detail) => logger[level](detail, message)
+  const report: BlobReplicationOptions['report'] = (level, message, detail) =>
+    logger[level](detail, message)
   const member = await ClusterMember.open({
     disk: localDisk,
     directory: resolve(config.data),
@@ -144,7 +147,7 @@ function replicationOf(
   map: ReplicatedMap,
   chunks: ChunkStore,
   self: NodeId,
-  report: Report,
+  report: BlobReplicationOptions['report'],
 ): BlobReplication {
   const replication = new BlobReplication({
     ...{ network, chunks, self, report },

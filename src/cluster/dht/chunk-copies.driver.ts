@@ -3,8 +3,9 @@ import type { Digest, NodeId } from '../../base/ids.ts'
 import type { NoSpace, Unavailable } from '../../base/port.ts'
 import { err, ok, type Result } from '../../base/result.ts'
 import type { ChunkStage, StageOutcome } from '../../storage/index.ts'
+import type { PreparedQuestion } from '../wire/calls.driver.ts'
 import type { ChunkPeers, OutgoingChunk } from './chunk-peers.driver.ts'
-import { storeQuestion } from './chunk-question.ts'
+import { storeLength, writeStore } from './chunk-question.ts'
 
 /** A chunk that is sealed, alone in its stage, which belongs to the copies from now on. */
 export type SealedChunk = {
@@ -172,9 +173,12 @@ class ChunkCopy {
   #outgoing(): OutgoingChunk {
     const { digest, sizeBytes, stage } = this.#chunk
     const transfer = this.#options.peers.nextTransfer()
-    let latest: { readonly position: number; readonly question: Promise<Uint8Array> } | undefined
+    let latest:
+      | { readonly position: number; readonly question: Promise<PreparedQuestion> }
+      | undefined
     const read = async (position: number) => {
-      const { question, segment } = storeQuestion({ transfer, digest, sizeBytes, position })
+      const question = this.#options.peers.prepare(storeLength(sizeBytes, position))
+      const segment = writeStore(question.bytes, { transfer, digest, sizeBytes, position })
       await stage.read(digest, segment, position)
       return question
     }

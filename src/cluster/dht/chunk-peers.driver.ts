@@ -4,7 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Digest, NodeId } from '../../base/ids.ts'
 import type { Result } from '../../base/result.ts'
 import { type ChunkStore, SEGMENT_BYTES } from '../../storage/index.ts'
-import { type CallFailure, Calls } from '../wire/calls.driver.ts'
+import { type CallFailure, Calls, type PreparedQuestion } from '../wire/calls.driver.ts'
 import { CHUNK_CHANNEL, type PeerNetwork } from '../wire/index.ts'
 import { ChunkIntake } from './chunk-intake.driver.ts'
 import {
@@ -53,6 +53,11 @@ export class ChunkPeers {
     return ++this.#transferLast
   }
 
+  /** A question for several peers, which the caller fills. */
+  prepare(length: number): PreparedQuestion {
+    return this.#calls.prepare(length)
+  }
+
   /** Sends a chunk segment by segment; several peers may be sent the same transfer. Rejects when it cannot be read here. */
   async store(to: NodeId, transfer: OutgoingChunk): Promise<StoreOutcome> {
     return (await this.#turnsOf(to).take(() => this.#store(to, transfer))) ?? 'not-stored'
@@ -98,7 +103,7 @@ export class ChunkPeers {
   }
 
   /** Waits for room on the way, as long as an answer may take. */
-  async #ask(to: NodeId, question: Uint8Array): Promise<Result<StoreAnswer, CallFailure>> {
+  async #ask(to: NodeId, question: PreparedQuestion): Promise<Result<StoreAnswer, CallFailure>> {
     const deadlineMs = performance.now() + STORE_MS
     for (;;) {
       const timeoutMs = STORE_MS
@@ -142,7 +147,7 @@ export type OutgoingChunk = {
   readonly transfer: number
   readonly sizeBytes: number
   /** The store question for the segment at `position`; does not change any more. */
-  question(position: number): Promise<Uint8Array>
+  question(position: number): Promise<PreparedQuestion>
   /** Set when the chunk is not to be sent any further. */
   readonly stopped: Stop
 }

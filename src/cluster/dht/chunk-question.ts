@@ -49,16 +49,19 @@ export type StoreAnswer = (typeof STORE_ANSWERS)[number]
 /** The place in this list is what goes over the wire. */
 const STORE_ANSWERS = ['taken', 'stored', 'busy', 'no-space', 'unexpected'] as const
 
+/** How long the question is that stores the segment at `position`. */
+export function storeLength(sizeBytes: number, position: number): number {
+  return STORE_HEAD_BYTES + segmentLength(sizeBytes, position)
+}
+
 /**
- * The question that stores the segment at `position`, complete but for the bytes of the segment, which is a view of it that
- * the caller fills.
+ * Writes it into `question`, complete but for the bytes of the segment: a view of it that is given back, for the caller to
+ * fill.
  */
-export function storeQuestion({
-  transfer,
-  digest,
-  sizeBytes,
-  position,
-}: Omit<StoreQuestion, 'kind' | 'bytes'>): { question: Uint8Array; segment: Uint8Array } {
+export function writeStore(
+  question: Uint8Array,
+  { transfer, digest, sizeBytes, position }: Omit<StoreQuestion, 'kind' | 'bytes'>,
+): Uint8Array {
   const head = encodeBinary((writer) =>
     writer
       .uint8(STORE)
@@ -67,9 +70,8 @@ export function storeQuestion({
       .uint32(position)
       .bytes(bytesOfHex(digest)),
   )
-  const question = new Uint8Array(STORE_HEAD_BYTES + segmentLength(sizeBytes, position))
   question.set(head)
-  return { question, segment: question.subarray(STORE_HEAD_BYTES) }
+  return question.subarray(STORE_HEAD_BYTES)
 }
 
 export function encodeAbandon(transfer: number): Uint8Array {

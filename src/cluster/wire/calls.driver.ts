@@ -7,6 +7,7 @@
  * earlier life of this node fits no question of this one.
  */
 import { randomInt } from 'node:crypto'
+import { assert } from '../../base/assert.ts'
 import { BinaryReader, encodeBinary } from '../../base/binary.ts'
 import { concat } from '../../base/bytes.ts'
 import type { NodeId } from '../../base/ids.ts'
@@ -18,7 +19,8 @@ import type { Channel } from './transport.ts'
 export class Calls {
   readonly #options: CallsOptions
   readonly #limits: CallLimits
-  readonly #asked = new Map<number, Asked>()
+  /** By number and node. */
+  readonly #asked = new Map<string, Asked>()
   readonly #peers = new Map<NodeId, PeerLoad>()
   #numberLast = randomInt(2 ** 40)
   #isClosed = false
@@ -34,35 +36,48 @@ export class Calls {
     })
   }
 
+  /** A question of `length` bytes, for the caller to fill, that may be asked of several nodes without being copied. */
+  prepare(length: number): PreparedQuestion {
+    const number = ++this.#numberLast
+    const whole = Buffer.allocUnsafeSlow(HEAD_BYTES + length)
+    whole.set(head(QUESTION, number))
+    return { number, frame: whole, bytes: whole.subarray(HEAD_BYTES) }
+  }
+
   /**
-   * Asks `to`; `question` is copied. Fails at once when it cannot be sent, and no later than after `timeoutMs`. `decode`
+   * Asks `to`; `question` is copied. One that was prepared is not, and must not change any more; it is asked of a node once, and
+   * again when it was not sent. Fails at once when it cannot be sent, and no later than after `timeoutMs`. `decode`
    * gives undefined for bytes that are no answer to this question; then they count as malformed, and there is no answer.
    */
   call<T>(
     to: NodeId,
-    question: Uint8Array,
+    question: Uint8Array | PreparedQuestion,
     { timeoutMs, decode }: CallOptions<T>,
   ): Promise<Result<T, CallFailure>> {
+    assert(question.length <= CALL_BYTES_MAX, 'a question is larger than a message may be')
     if (this.#isClosed) return refused('this node has stopped')
     const load = this.#loadOf(to)
+    const { number, frame, bytes } =
+      question instanceof Uint8Array ? this.#copy(question) : question
+    const { length } = bytes
     const isFull =
       load.asked >= this.#limits.asked ||
-      (load.asked > 0 && load.askedBytes + question.length > this.#limits.askedBytes)
+      (load.asked > 0 && load.askedBytes + length > this.#limits.askedBytes)
     if (isFull) return refused(`too much is asked of ${to} already`)
-    const number = ++this.#numberLast
     const { network, channel } = this.#options
-    if (!network.send(to, channel, frame(QUESTION, number, question))) {
+    if (!network.send(to, channel, frame)) {
       return refused(network.isConnected(to) ? `too much waits for ${to}` : `${to} is not reached`)
     }
+    const name = `${number} ${to}`
     load.asked++
-    load.askedBytes += question.length
+    load.askedBytes += length
     const { promise, resolve } = Promise.withResolvers<Result<T, CallFailure>>()
     const timer = setTimeout(() => end(noAnswer(`${to} does not answer`)), timeoutMs)
     const end = (result: Result<T, CallFailure>) => {
       clearTimeout(timer)
-      this.#asked.delete(number)
+      this.#asked.delete(name)
       load.asked--
-      load.askedBytes -= question.length
+      load.askedBytes -= length
       this.#drop(to, load)
       resolve(result)
     }
@@ -71,7 +86,7 @@ export class Calls {
       end(decoded === undefined ? noAnswer(`${to} gives no proper answer`) : ok(decoded))
       return decoded !== undefined
     }
-    this.#asked.set(number, { to, answer, fail: (failure) => end(err(failure)) })
+    this.#asked.set(name, { to, answer, fail: (failure) => end(err(failure)) })
     return promise
   }
 
@@ -84,6 +99,11 @@ export class Calls {
     this.#peers.clear()
   }
 
+  #copy(question: Uint8Array): PreparedQuestion {
+    const number = ++this.#numberLast
+    return { number, frame: frame(QUESTION, number, question), bytes: question }
+  }
+
   #receive(from: NodeId, payload: Uint8Array): boolean {
     if (payload.length < HEAD_BYTES) return false
     const reader = new BinaryReader(payload)
@@ -92,7 +112,7 @@ export class Calls {
     const bytes = payload.subarray(HEAD_BYTES)
     if (kind === QUESTION) return this.#isClosed || this.#serve(from, number, bytes)
     if (kind !== ANSWER && bytes.length > 0) return false
-    const asked = this.#asked.get(number)
+    const asked = this.#asked.get(`${number} ${from}`)
     const isLate = asked?.to !== from
     switch (kind) {
       case ANSWER:
@@ -189,6 +209,13 @@ export type CallsOptions = {
  */
 export type CallServer = (from: NodeId, question: Uint8Array) => Promise<Uint8Array> | undefined
 
+/** `bytes` is the part of the frame that the caller fills. */
+export type PreparedQuestion = {
+  readonly number: number
+  readonly frame: Uint8Array
+  readonly bytes: Uint8Array
+}
+
 export type CallOptions<T> = {
   readonly timeoutMs: number
   readonly decode: (answer: Uint8Array) => T | undefined
@@ -214,7 +241,7 @@ export type CallLimits = {
 const HEAD_BYTES = 7
 
 /** The largest question or answer. */
-export const CALL_BYTES_MAX = PAYLOAD_BYTES_MAX - HEAD_BYTES
+const CALL_BYTES_MAX = PAYLOAD_BYTES_MAX - HEAD_BYTES
 
 /** As many requests as a node has at once under heavy load; together with three peers some 100 MiB at the very most. */
 const DEFAULT_LIMITS: CallLimits = {
@@ -248,7 +275,11 @@ type PeerLoad = {
 }
 
 function frame(kind: number, number: number, bytes: Uint8Array = NOTHING): Uint8Array {
-  return concat([encodeBinary((writer) => writer.uint8(kind).uint48(number)), bytes])
+  return concat([head(kind, number), bytes])
+}
+
+function head(kind: number, number: number): Uint8Array {
+  return encodeBinary((writer) => writer.uint8(kind).uint48(number))
 }
 
 const NOTHING = new Uint8Array()

@@ -2,8 +2,8 @@
 export const LENGTH_BYTES = 4
 
 /**
- * Cuts a stream of bytes into its length-prefixed pieces. Holds no more than was pushed, and no more than one piece and
- * one chunk if everything is taken out between two pushes.
+ * Cuts a stream of bytes into its length-prefixed pieces. Holds no more than a few times what was pushed, and no more than one
+ * piece and two chunks if everything is taken out between two pushes.
  */
 export class Splitter {
   #memory: Uint8Array = EMPTY
@@ -21,8 +21,11 @@ export class Splitter {
     }
     const needed = held + chunk.length
     if (this.#memory.length - this.#end < chunk.length) {
-      // Twice as much, so that a large piece is copied a few times and not once per chunk.
-      const grown = new Uint8Array(2 * needed)
+      // What the piece needs and what may come with its end, so that it is copied once; or a multiple of what is here, since
+      // a length may be announced whose bytes never come.
+      const length = held < LENGTH_BYTES ? 0 : readUint32(this.#memory, this.#start)
+      const wanted = Math.max(LENGTH_BYTES + length + chunk.length, 2 * needed)
+      const grown = new Uint8Array(Math.min(wanted, GROWTH * needed))
       grown.set(this.#memory.subarray(this.#start, this.#end))
       this.#memory = grown
       this.#start = 0
@@ -49,6 +52,9 @@ export class Splitter {
     return this.#start === this.#end
   }
 }
+
+/** A piece of a few chunks gets its memory with the second one. */
+const GROWTH = 4
 
 const EMPTY = new Uint8Array(0)
 

@@ -10,7 +10,8 @@ import {
   encodeRead,
   encodeStoreAnswer,
   readAnswer,
-  storeQuestion,
+  storeLength,
+  writeStore,
 } from '../../../src/cluster/dht/chunk-question.ts'
 import { CHUNK_BYTES } from '../../../src/storage/chunk-store.ts'
 import { SEGMENT_BYTES } from '../../../src/storage/segment-pool.ts'
@@ -19,8 +20,8 @@ const digest = '0123456789abcdef'.repeat(4) as Digest
 const transfer = 2 ** 40 + 7
 
 function store(sizeBytes: number, position: number): Uint8Array {
-  const { question, segment } = storeQuestion({ transfer, digest, sizeBytes, position })
-  segment.fill(7)
+  const question = new Uint8Array(storeLength(sizeBytes, position))
+  writeStore(question, { transfer, digest, sizeBytes, position }).fill(7)
   return question
 }
 
