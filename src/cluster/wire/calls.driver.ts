@@ -54,12 +54,12 @@ export class Calls {
     question: Uint8Array | PreparedQuestion,
     { timeoutMs, decode }: CallOptions<T>,
   ): Promise<Result<T, CallFailure>> {
-    assert(question.length <= CALL_BYTES_MAX, 'a question is larger than a message may be')
     if (this.#isClosed) return refused('this node has stopped')
     const load = this.#loadOf(to)
     const { number, frame, bytes } =
       question instanceof Uint8Array ? this.#copy(question) : question
     const { length } = bytes
+    assert(length <= CALL_BYTES_MAX, 'a question is larger than a message may be')
     const isFull =
       load.asked >= this.#limits.asked ||
       (load.asked > 0 && load.askedBytes + length > this.#limits.askedBytes)
