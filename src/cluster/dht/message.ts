@@ -9,6 +9,7 @@ import type { Run } from './log.ts'
 export type ReplicaMessage =
   | Append
   | Appended
+  | Committed
   | Seal
   | Sealed
   | Confirm
@@ -41,6 +42,13 @@ export type AppendedWrite = {
 /** The replica has durably every write of that primary's sequence up to `version`. */
 export type Appended = {
   readonly kind: 'appended'
+  readonly epoch: number
+  readonly version: Version
+}
+
+/** From the primary, which has been quiet since: its sequence is committed up to `version`, of its epoch. Has no answer. */
+export type Committed = {
+  readonly kind: 'committed'
   readonly epoch: number
   readonly version: Version
 }

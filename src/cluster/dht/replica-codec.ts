@@ -134,6 +134,7 @@ const FIELDS: { readonly [K in ReplicaMessage['kind']]: Field<Parts<K>> } = {
     write: maybe(write, undefined),
   }),
   appended: record<Parts<'appended'>>({ epoch, version }),
+  committed: record<Parts<'committed'>>({ epoch, version }),
   seal: record<Parts<'seal'>>({ epoch }),
   sealed: record<Parts<'sealed'>>({
     epoch,

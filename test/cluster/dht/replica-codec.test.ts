@@ -37,6 +37,7 @@ const MESSAGES: readonly ReplicaMessage[] = [
     write: { version, previous, record, entries: [entry] },
   },
   { kind: 'appended', epoch, version },
+  { kind: 'committed', epoch, version },
   { kind: 'seal', epoch },
   { kind: 'sealed', epoch, history, had: version },
   { kind: 'sealed', epoch, history: undefined, had: version },
