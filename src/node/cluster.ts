@@ -197,7 +197,8 @@ function openMap(parts: {
     roles.setBehind(partition, isBehind)
     if (before > 0 && roles.behind === 0) caughtUp()
   }
-  const cluster = { directory: roles.partitions, network, setBehind }
+  const { isFounder: isFirstDisk } = member
+  const cluster = { directory: roles.partitions, network, isFirstDisk, setBehind }
   return openReplicatedMap({ engine, highWater, self, ...(isAlone ? {} : { cluster }) })
 }
 

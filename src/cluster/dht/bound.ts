@@ -28,3 +28,6 @@ export const BOUNDS: ReplicaBounds = {
   outcomeTicks: 50,
   repeatTicks: 5,
 }
+
+/** Keys in one question of a fetch, and the entries that answer them: with a page of records they fit a frame. */
+export const PULLED_BYTES_MAX = 4 * 1_024 * 1_024

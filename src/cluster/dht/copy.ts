@@ -234,13 +234,13 @@ export class Copy {
   }
 
   /**
-   * Every primary begins with a write. Who has none when the first epoch is over has never been given anything, or has lost
-   * its disk and with it what it once acknowledged.
+   * Every primary begins with a write. Who has none when the first epoch is over has never been given anything, or its disk
+   * has replaced one that was lost, and with it what was once acknowledged.
    */
   #isBlank(epoch: number): boolean {
-    const { origin } = this.#options.placement() ?? {}
+    const { placement, isFirstDisk } = this.#options
     const isEmpty = this.#had === undefined && this.log.durable.seq === 0
-    return isEmpty && epoch > 1 && origin === undefined
+    return isEmpty && epoch > 1 && !isFirstDisk && placement()?.origin === undefined
   }
 
   #accept(write: AppendedWrite, ackTo: AckTo): void {
@@ -275,6 +275,8 @@ export type CopyOptions = {
   readonly self: NodeId
   readonly view: View
   readonly bounds: ReplicaBounds
+  /** As in `ReplicaOptions`. */
+  readonly isFirstDisk: boolean
   readonly out: Outbox<Pending>
   readonly placement: () => Placement | undefined
   readonly nextTurn: () => number

@@ -2,7 +2,7 @@ import { assert } from '../../base/assert.ts'
 import type { NodeId, PartitionId } from '../../base/ids.ts'
 import type { Version } from '../../base/port.ts'
 import type { EngineEntry, EngineOperation, EngineRange } from '../../storage/index.ts'
-import type { ReplicaBounds } from './bound.ts'
+import { PULLED_BYTES_MAX, type ReplicaBounds } from './bound.ts'
 import type { View } from './condition.ts'
 import { decodeEntry } from './entry.ts'
 import { type Retained, retainedOf } from './history.ts'
@@ -65,7 +65,7 @@ export class Fetch {
       return keysOf(partition, record)
     })
     const keysBytes = this.#keys.reduce((sum, key) => sum + key.length, 0)
-    if (keysBytes > this.#options.bounds.pageBytes) this.#clear()
+    if (keysBytes > PULLED_BYTES_MAX) this.#clear()
     else this.#ask()
   }
 

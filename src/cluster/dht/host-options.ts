@@ -25,6 +25,8 @@ export type HostCluster = {
     follow(listener: () => void): void
   }
   readonly network: PeerNetwork
+  /** As in `ReplicaOptions`. */
+  readonly isFirstDisk: boolean
   /**
    * The replica on this node, of a row of the table, has yet to get what the others have, as far as is known, or has it now.
    * Said of every row that this node is in, before `follow` returns.

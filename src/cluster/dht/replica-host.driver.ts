@@ -161,12 +161,14 @@ export class ReplicaHost {
   }
 
   async #recover(partition: PartitionId, held: readonly Held[]): Promise<Replica> {
-    const { engine, self } = this.#options
+    const { engine, self, cluster } = this.#options
     const history = await readHistory(engine, partition, this.#marks.get(partition))
     const view = (key: Uint8Array) => engine.get(key)
     const consistency = consistencyOf(partition)
     const turnFirst = this.#turnFirst
-    const replica = new Replica({ partition, self, view, consistency, turnFirst }, history)
+    const isFirstDisk = cluster?.isFirstDisk ?? true
+    const options = { partition, self, view, consistency, isFirstDisk, turnFirst }
+    const replica = new Replica(options, history)
     const hosted: Hosted = { partition, replica, role: 'replica', isCurrent: false }
     this.#hosted[partition] = hosted
     this.#configure(hosted)

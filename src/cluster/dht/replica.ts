@@ -42,14 +42,14 @@ export class Replica {
 
   /** Takes ownership of `history`: what `recoverHistory` gives. */
   constructor(options: ReplicaOptions, history: Retained[]) {
-    const { partition, self, view, bounds = BOUNDS, turnFirst = 0 } = options
+    const { partition, self, view, bounds = BOUNDS, isFirstDisk = false, turnFirst = 0 } = options
     this.#options = options
     this.#bounds = bounds
     this.#turnLast = turnFirst
     const placement = () => this.#placement
     const nextTurn = () => ++this.#turnLast
     this.#copy = new Copy(
-      { partition, self, view, bounds, out: this.#out, placement, nextTurn },
+      { partition, self, view, bounds, isFirstDisk, out: this.#out, placement, nextTurn },
       history,
     )
   }
@@ -339,6 +339,8 @@ export type ReplicaOptions = {
   readonly view: View
   /** 'strong' if absent. */
   readonly consistency?: Consistency
+  /** Whether this node's disk is the one that its partitions began with: then nothing on it means that there never was anything. */
+  readonly isFirstDisk?: boolean
   /** Greater than any number that an earlier life of this node put into a question, so that no old answer fits a new one. */
   readonly turnFirst?: number
   readonly bounds?: ReplicaBounds

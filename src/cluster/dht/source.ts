@@ -2,7 +2,7 @@ import { hex } from '../../base/bytes.ts'
 import type { NodeId, PartitionId } from '../../base/ids.ts'
 import type { Version } from '../../base/port.ts'
 import type { EngineEntry, EngineRange } from '../../storage/index.ts'
-import type { ReplicaBounds } from './bound.ts'
+import { PULLED_BYTES_MAX, type ReplicaBounds } from './bound.ts'
 import type { View } from './condition.ts'
 import { decodeEntry } from './entry.ts'
 import { entryKey, entryPrefix, keyAfter, partitionPrefix, prefixEnd, recordKey } from './key.ts'
@@ -61,7 +61,7 @@ export class Source {
 
   /**
    * 'trimmed' when the engine is a commit ahead of the log and has trimmed a record: to be asked again. 'too-large' when the
-   * entries asked for have become more than a page: then the replica is to read all entries, page by page.
+   * entries asked for by key have become too large for one page: then the replica is to read all entries, page by page.
    */
   #records(
     { epoch, turn, keys, oldest }: Pull,
@@ -78,7 +78,7 @@ export class Source {
       bytes += key.length + (value?.length ?? 0)
     }
     for (const key of keys) add(key)
-    if (bytes > bounds.pageBytes) return 'too-large'
+    if (bytes > PULLED_BYTES_MAX) return 'too-large'
     const newer: EngineEntry[] = []
     for (const { version } of log.after(since)) {
       if (newer.length > 0 && bytes >= bounds.pageBytes) break
@@ -86,7 +86,6 @@ export class Source {
       if (record === undefined) return 'trimmed'
       newer.push(record)
       for (const key of keysOf(this.#options.partition, record.value)) add(key)
-      if (bytes > 2 * bounds.pageBytes) return 'too-large'
     }
     const older: EngineEntry[] = []
     for (const { version } of log.before(Math.min(oldest, since.seq + 1))) {

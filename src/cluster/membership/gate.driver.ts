@@ -16,11 +16,15 @@ export class Gate {
     this.#options = options
   }
 
+  /** Whether the disk of this node was there when the cluster was formed. */
+  get isFounder(): boolean {
+    return this.#options.identity.identity?.roster !== undefined
+  }
+
   /** 0 unless this node knows itself to be a member. */
   get ownEpoch(): number {
-    const { self, incarnation, members, identity } = this.#options
-    const isFounder = identity.identity?.roster !== undefined
-    return ownEpoch(members, { self, incarnation, isFounder })
+    const { self, incarnation, members } = this.#options
+    return ownEpoch(members, { self, incarnation, isFounder: this.isFounder })
   }
 
   /**

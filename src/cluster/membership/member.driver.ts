@@ -131,6 +131,11 @@ export class ClusterMember implements ClusterAdmin {
     })
   }
 
+  /** Whether the disk of this node was there when the cluster was formed. */
+  get isFounder(): boolean {
+    return this.#gate.isFounder
+  }
+
   get control(): ReplicatedControlStore {
     return this.#consensus.control
   }

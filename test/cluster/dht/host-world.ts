@@ -110,6 +110,7 @@ export class HostWorld {
             listener()
           },
         },
+        isFirstDisk: true,
         setBehind: (partition, isBehind) => {
           if (isBehind) behind.add(partition)
           else behind.delete(partition)

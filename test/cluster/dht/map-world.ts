@@ -116,6 +116,7 @@ export class MapWorld {
             listener()
           },
         },
+        isFirstDisk: true,
         setBehind: () => {},
       },
     })

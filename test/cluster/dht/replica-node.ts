@@ -73,6 +73,7 @@ export class ReplicaNode {
   durable: number[] = []
   scans: Extract<ReplicaEffect, { kind: 'scan' }>[] = []
   lives = 0
+  #isFirstDisk = true
   /** Whether it serves as the primary. */
   isServing = false
 
@@ -94,7 +95,9 @@ export class ReplicaNode {
       count: bounds.retained,
     })
     const turnFirst = ++this.lives * 2 ** 32
-    this.replica = new Replica({ partition, self, view, bounds, consistency, turnFirst }, history)
+    const isFirstDisk = this.#isFirstDisk
+    const options = { partition, self, view, bounds, consistency, isFirstDisk, turnFirst }
+    this.replica = new Replica(options, history)
     if (placement !== undefined) this.step({ kind: 'configure', placement })
   }
 
@@ -110,6 +113,7 @@ export class ReplicaNode {
   loseDisk(): void {
     this.stop()
     this.engine = new EngineTwin()
+    this.#isFirstDisk = false
   }
 
   step(input: ReplicaInput): void {

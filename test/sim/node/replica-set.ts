@@ -113,7 +113,7 @@ export class ReplicaSet {
     const count = bounds.retained
     const history = recoverHistory(partition, records, undefined, { isComplete, promised, count })
     const turnFirst = machine.life * 2 ** 32
-    const options = { partition, self: this.#self, view, bounds, turnFirst }
+    const options = { partition, self: this.#self, view, bounds, isFirstDisk: true, turnFirst }
     return { partition, replica: new Replica(options, history), role: 'replica' }
   }
 
