@@ -6,7 +6,7 @@ import type { Outcome, Session } from './session.ts'
 
 /** `aether cluster status`: who belongs to the cluster, as the asked node sees it. */
 export async function clusterStatus(session: Session): Outcome {
-  const status = await ask(session, 'GET', '/api/v1/cluster')
+  const status = await askStatus(session)
   if (!status.ok) return status
   return ok({ data: status.value, text: formatStatus(status.value) })
 }
@@ -27,6 +27,11 @@ export async function clusterRemove(id: string, session: Session): Outcome {
   if (!status.ok) return status
   const text = `${id} is no member any more and stops. It may join again with an empty data directory.`
   return ok({ data: status.value, text: `${text}\n\n${formatStatus(status.value)}` })
+}
+
+/** The status as the server has it now. */
+export function askStatus(session: Session): Promise<Result<ClusterStatus, Failure>> {
+  return ask(session, 'GET', '/api/v1/cluster')
 }
 
 async function ask(

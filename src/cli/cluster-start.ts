@@ -127,7 +127,7 @@ function welcome(
     `    aether deploy my-app.jar --server ${first?.url}`,
     `    curl ${first?.url}/        what to paste into pom.xml, settings.xml and build.gradle`,
     '',
-    'Each node keeps its own artifacts as yet: deploy to and resolve from the same one.',
+    'Every node has all artifacts: deploy to any of them, resolve from any other.',
     'Ctrl-C stops all; the same command starts them again with what they hold.',
   ].join('\n')
 }

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import type { RollingRestartFlags } from './cluster-restart.ts'
 import type { ClusterStartFlags } from './cluster-start.ts'
 import { numberFlag } from './number-flag.ts'
 import type { Outcome, Session } from './session.ts'
@@ -23,6 +24,16 @@ export function defineCluster(
     .command('status')
     .description('show the members, and which nodes wait to be added')
     .action(() => run(async (session) => (await admin()).clusterStatus(session)))
+  cluster
+    .command('rolling-restart')
+    .description('restart one node after the other, each when all are well')
+    .option('--timeout <seconds>', 'how long to wait for a node (300)', numberFlag(1, 86_400))
+    .action((flags: RollingRestartFlags) =>
+      run(async (session) => {
+        const { clusterRollingRestart } = await import('./cluster-restart.ts')
+        return clusterRollingRestart(flags, session)
+      }),
+    )
   cluster
     .command('add <node>')
     .description('take in a node that waits to join')

@@ -6,6 +6,8 @@ export type Failure = {
   readonly kind: 'refused' | 'bad-usage' | 'no-connection'
   readonly message: string
   readonly next?: string | undefined
+  /** Of the answer of a server that refused. */
+  readonly statusCode?: number
 }
 
 /** The process's exit code for a failure; 0 is success. */

@@ -11,6 +11,7 @@ export function refusal(response: Response, token: string | undefined): Failure 
     kind: 'refused',
     message: `${clean(said)} (${statusCode} for ${response.request.options.method} ${response.url})`,
     next: problem.next === undefined ? advice(statusCode, token) : clean(problem.next),
+    statusCode,
   }
 }
 

@@ -7,6 +7,7 @@ import { ClusterApi } from './cluster-api.ts'
 import { ControlApi } from './control-api.ts'
 import { sendJson } from './json.ts'
 import { MapApi, USER_SPACE } from './map-api.ts'
+import type { RestartWishes } from './restart.ts'
 
 export type ApiParts = {
   readonly version: string
@@ -14,6 +15,7 @@ export type ApiParts = {
   readonly control: ControlStore
   readonly map: DistributedMap
   readonly members: ClusterAdmin
+  readonly restarts: RestartWishes
   readonly newRequestId: () => RequestId
 }
 
@@ -24,7 +26,7 @@ export const API_MOUNT = '/api/'
 export function apiHandler(parts: ApiParts): HttpHandler {
   const control = new ControlApi(parts.control, parts.newRequestId)
   const map = new MapApi(parts.map.space(USER_SPACE), parts.newRequestId)
-  const cluster = new ClusterApi(parts.members)
+  const cluster = new ClusterApi(parts.members, parts.restarts)
   const serve = (exchange: Exchange): Answered => {
     const path = pathOf(exchange.request.url ?? '')
     if (path.startsWith(CONTROL)) return control.serve(exchange, path.slice(CONTROL.length))

@@ -23,12 +23,8 @@ export function addRefusal(id: NodeId, refusal: AddRefusal): ApiRefusal {
 /** The answer to a removal of `id` that was refused. */
 export function removeRefusal(id: NodeId, refusal: RemoveRefusal): ApiRefusal {
   switch (refusal.kind) {
-    case 'not-a-member': {
-      const { problem } = notFound(
-        `${id} is not a member; members are ${refusal.members.join(', ')}.`,
-      )
-      return { problem: { ...problem, kind: refusal.kind } }
-    }
+    case 'not-a-member':
+      return notAMember(id, refusal.members)
     case 'last-voter': {
       const next = 'Add another node first: aether cluster add <node>.'
       return conflict(refusal.kind, `${id} is the last voter; without it nothing is decided.`, next)
@@ -42,6 +38,30 @@ export function removeRefusal(id: NodeId, refusal: RemoveRefusal): ApiRefusal {
     default:
       return changeRefusal(refusal)
   }
+}
+
+/** The answer to the wish that `id` restart, when it cannot be made. */
+export function restartRefusal(
+  id: NodeId,
+  refusal:
+    | Unavailable
+    | OutcomeUnknown
+    | { readonly kind: 'not-a-member'; readonly members: readonly NodeId[] }
+    | { readonly kind: 'down' },
+): ApiRefusal {
+  switch (refusal.kind) {
+    case 'not-a-member':
+      return notAMember(id, refusal.members)
+    case 'down':
+      return conflict(refusal.kind, `${id} is down.`, `Start it: aether start --config …`)
+    default:
+      return changeRefusal(refusal)
+  }
+}
+
+function notAMember(id: NodeId, members: readonly NodeId[]): ApiRefusal {
+  const { problem } = notFound(`${id} is not a member; members are ${members.join(', ')}.`)
+  return { problem: { ...problem, kind: 'not-a-member' } }
 }
 
 function changeRefusal(

@@ -2,27 +2,30 @@ import { resolve } from 'node:path'
 import type { Logger } from 'pino'
 import { closeInOrder } from '../base/closing.ts'
 import { AetherError } from '../base/fault.ts'
-import type { NodeId } from '../base/ids.ts'
+import type { NodeId, PartitionId } from '../base/ids.ts'
 import type { BlobStore, ControlStore, DistributedMap } from '../base/port.ts'
 import type { ConsensusMeter } from '../cluster/control/consensus.driver.ts'
-import {
-  BlobReplication,
-  type BlobReplicationOptions,
-} from '../cluster/dht/blob-replication.driver.ts'
+import { BlobReplication } from '../cluster/dht/blob-replication.driver.ts'
 import { chunksOf, createBlobStore } from '../cluster/dht/blob-store.driver.ts'
 import { openReplicatedMap, type ReplicatedMap } from '../cluster/dht/map.driver.ts'
-import type { ReplicaHost } from '../cluster/dht/replica-host.driver.ts'
 import type { Founding } from '../cluster/membership/home.driver.ts'
-import type { ClusterAdmin, TransportCallbacks } from '../cluster/membership/index.ts'
+import type { ClusterAdmin, Report, TransportCallbacks } from '../cluster/membership/index.ts'
 import { ClusterMember } from '../cluster/membership/member.driver.ts'
 import type { PartitionDirectory } from '../cluster/partition/directory.driver.ts'
-import { type FrameCounts, parseAddress, type Transport } from '../cluster/wire/index.ts'
+import {
+  type FrameCounts,
+  parseAddress,
+  type Transport,
+  type Vitals,
+} from '../cluster/wire/index.ts'
 import { TcpTransport } from '../cluster/wire/transport.tcp.ts'
 import { localDisk } from '../storage/disk.ts'
 import { BlobCache, type ChunkStore } from '../storage/index.ts'
 import { openLevelStore } from '../storage/level.disk.ts'
 import { openStorage, type Storage } from '../storage/storage.disk.ts'
 import type { Config } from './config.ts'
+import type { ReplicationHealth } from './replication-metrics.ts'
+import { TakeoverLog } from './takeover-log.ts'
 
 /** The cluster as the node uses it; on one node it has one member. */
 export type Cluster = {
@@ -33,18 +36,20 @@ export type Cluster = {
   readonly members: ClusterAdmin
   /** Which nodes hold and lead the partitions. */
   readonly partitions: PartitionDirectory
-  /** The replicas on this node. */
-  readonly replicas: Pick<ReplicaHost, 'health'>
-  /** This node's copies of chunks; undefined on a node that is alone. */
-  readonly chunks: Pick<BlobReplication, 'health'> | undefined
   /** Frames between nodes that were dropped so far. */
   readonly dropped: FrameCounts
   /** Resolves with the reason when this node must not go on: its disk has failed, or it is no member any more. */
   readonly failed: Promise<unknown>
+  /** How the copies fare that this node holds and leads. */
+  health(): ReplicationHealth
+  /** What all nodes are to show of this one. */
+  setVitals(vitals: Vitals): void
   /** What the control store waits for, in words; undefined when it answers. */
   obstacle(): string | undefined
   /** Begins to talk to the other nodes. Rejects with `listen-refused` when their address cannot be listened on. */
   start(): Promise<void>
+  /** Gives the partitions that this node leads to others, before it stops; resolves when that is done or has taken too long. */
+  handOver(): Promise<void>
   close(): Promise<void>
 }
 
@@ -54,6 +59,12 @@ const DEFAULT_NAME = 'aether'
 
 /** The space of the blobs' manifests. */
 const BLOBS = 'blobs'
+
+/** A node that is alone has what it has. */
+const ALL_CHUNKS = { missing: 0, repaired: 0, isSettled: true }
+
+const KEPT =
+  'no other node could take over these partitions: they are not served until one does or this node is back'
 
 /** Opens the data directory and what lives in it. Rejects with an AetherError when it cannot be used. */
 export async function openCluster(
@@ -77,10 +88,9 @@ async function openOn(
   logger: Logger,
   meter: ConsensusMeter,
 ): Promise<Cluster> {
-  const { engine, highWater, chunks } = storage
+  const { chunks } = storage
   const self = config.cluster?.id ?? ALONE
-  const report: BlobReplicationOptions['report'] = (level, message, detail) =>
-    logger[level](detail, message)
+  const report: Report = (level, message, detail) => logger[level](detail, message)
   const member = await ClusterMember.open({
     disk: localDisk,
     directory: resolve(config.data),
@@ -95,17 +105,18 @@ async function openOn(
     report,
   })
   try {
-    const { network, roles } = member
-    const setBehind = roles.setBehind.bind(roles)
-    const others = { directory: roles.partitions, network, setBehind }
-    const map = await openReplicatedMap({
-      engine,
-      highWater,
-      self,
-      ...(config.cluster === undefined ? {} : { cluster: others }),
-    })
+    const isAlone = config.cluster === undefined
+    const map = await openMap({ member, storage, self, isAlone, caughtUp: () => caughtUp() })
+    const takeovers = new TakeoverLog({ self, health: () => map.replicas.health(), report })
+    member.roles.partitions.follow((table) => takeovers.follow(table))
     const cache = new BlobCache(config.cacheBytesMax)
     const replication = config.cluster && replicationOf(member, map, chunks, self, report)
+    const vitals = new LastVitals(member)
+    const caughtUp = () => {
+      // They have come with what others hold: chunks belong to them, and some of those are manifests.
+      replication?.walk()
+      vitals.change({ hasAllChunks: false })
+    }
     const blobs = createBlobStore({ manifests: map.space(BLOBS), chunks, cache, replication })
     const damage = Promise.withResolvers<unknown>()
     // Among several nodes a chunk may belong to a manifest that another one is about to write.
@@ -117,18 +128,22 @@ async function openOn(
       control: member.control,
       members: member,
       partitions: member.roles.partitions,
-      replicas: map.replicas,
       dropped: member.dropped,
       failed: Promise.race([storage.failed, map.failed, member.failed, damage.promise]),
+      health: () => ({
+        replicas: map.replicas.health(),
+        chunks: replication?.health ?? ALL_CHUNKS,
+      }),
+      setVitals: (current) => vitals.set(current),
       obstacle: () => member.obstacle(),
-      chunks: replication,
       start: async () => {
         await start(member, config)
         replication?.start()
       },
+      handOver: () => (isAlone ? Promise.resolve() : handOver(member, logger)),
       close: () =>
         closeInOrder([
-          () => member.roles.handOver(),
+          async () => takeovers.close(),
           async () => replication?.close(),
           () => member.close(),
           () => map.close(),
@@ -142,12 +157,56 @@ async function openOn(
   }
 }
 
+/** Some of it changes between two measurements. */
+class LastVitals {
+  readonly #member: ClusterMember
+  #last: Vitals | undefined
+
+  constructor(member: ClusterMember) {
+    this.#member = member
+  }
+
+  set(vitals: Vitals): void {
+    this.#last = vitals
+    this.#member.roles.setVitals(vitals)
+  }
+
+  change(part: Partial<Vitals>): void {
+    if (this.#last !== undefined) this.set({ ...this.#last, ...part })
+  }
+}
+
+async function handOver({ roles }: ClusterMember, logger: Logger): Promise<void> {
+  const led = await roles.handOver()
+  if (led > 0) logger.warn({ led }, KEPT)
+}
+
+function openMap(parts: {
+  readonly member: ClusterMember
+  readonly storage: Storage
+  readonly self: NodeId
+  readonly isAlone: boolean
+  /** No replica of this node is behind any more. */
+  readonly caughtUp: () => void
+}): Promise<ReplicatedMap> {
+  const { member, storage, self, isAlone, caughtUp } = parts
+  const { network, roles } = member
+  const { engine, highWater } = storage
+  const setBehind = (partition: PartitionId, isBehind: boolean) => {
+    const before = roles.behind
+    roles.setBehind(partition, isBehind)
+    if (before > 0 && roles.behind === 0) caughtUp()
+  }
+  const cluster = { directory: roles.partitions, network, setBehind }
+  return openReplicatedMap({ engine, highWater, self, ...(isAlone ? {} : { cluster }) })
+}
+
 function replicationOf(
   { network, roles }: ClusterMember,
   map: ReplicatedMap,
   chunks: ChunkStore,
   self: NodeId,
-  report: BlobReplicationOptions['report'],
+  report: Report,
 ): BlobReplication {
   const replication = new BlobReplication({
     ...{ network, chunks, self, report },

@@ -68,7 +68,7 @@ export class HttpServer {
     this.#server.on('checkContinue', (request, response) => this.#receive(request, response, true))
   }
 
-  /** Whether it was told to stop. */
+  /** Whether it was told to stop, or that it is about to. */
   get isDraining(): boolean {
     return this.#draining
   }
@@ -92,9 +92,14 @@ export class HttpServer {
     })
   }
 
+  /** It is about to stop: everything is answered, and each answer asks its client to take the next request elsewhere. */
+  drain(): void {
+    this.#draining = true
+  }
+
   /** Takes no new connections, lets requests in flight end, and resolves when the last connection is closed. */
   async close(): Promise<void> {
-    this.#draining = true
+    this.drain()
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
     this.#server.closeIdleConnections()
     const limit = setTimeout(() => this.#server.closeAllConnections(), DRAIN_MS)
@@ -181,7 +186,7 @@ export class HttpServer {
     const status = response.writableFinished ? response.statusCode : 0
     const method = request.method ?? ''
     this.#parts.metrics.request(method, status, durationMs)
-    if (this.#draining) this.#server.closeIdleConnections()
+    if (!this.#server.listening) this.#server.closeIdleConnections()
     if (!this.#parts.requestLog) return
     this.#parts.logger.info(
       {

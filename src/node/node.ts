@@ -9,6 +9,7 @@ import { closeInOrder } from '../base/closing.ts'
 import { AetherError } from '../base/fault.ts'
 import type { RequestId } from '../base/ids.ts'
 import type { SliceContext } from '../slice/index.ts'
+import { localDisk } from '../storage/disk.ts'
 import { API_MOUNT, apiHandler } from './api.ts'
 import { Authenticator } from './auth.ts'
 import { BringUp } from './bring-up.ts'
@@ -19,8 +20,10 @@ import { Guard, isLoopback, isWildcard } from './guard.ts'
 import { HttpServer } from './http.ts'
 import { NodeMetrics } from './metrics.ts'
 import { operationListener } from './operation.ts'
+import { showReplication } from './replication-metrics.ts'
 import { HostedSlice } from './slice-host.ts'
 import { VERSION } from './version.ts'
+import { VitalSigns } from './vital-signs.ts'
 
 /** The jars that came with this distribution. */
 const BUNDLED_SLICES = fileURLToPath(new URL('../../lib/infra', import.meta.url))
@@ -40,7 +43,12 @@ export type AetherNode = {
   readonly ready: Promise<Readiness>
   /** Resolves with the reason when the node cannot become ready, or can no longer be trusted with data: it has to stop. */
   readonly failed: Promise<unknown>
-  /** Takes no new work, lets requests in flight end, then closes everything. Call it once. */
+  /** Resolves when the node is to be closed and started again. */
+  readonly restart: Promise<void>
+  /**
+   * Says that it takes no work, gives its roles to others while it serves on, lets requests in flight end, then closes
+   * everything. Call it once.
+   */
   close(): Promise<void>
 }
 
@@ -65,6 +73,7 @@ export async function openNode(options: NodeOptions): Promise<AetherNode> {
       dropped: cluster.dropped,
       partitions: cluster.partitions,
     })
+    showReplication(metrics.registry, () => cluster.health())
     return await openOn(cluster, metrics, options)
   } catch (cause) {
     await cluster.close()
@@ -95,26 +104,31 @@ async function openOn(
     if (obstacle !== undefined) return obstacle
     return slice.state === 'ACTIVE' ? undefined : 'artifact-repo is not active'
   }
+  const isReady = () => notReady() === undefined
+  const vitals = vitalSigns(cluster, config, isReady)
+  const bringUp = new BringUp({ cluster, slice, authenticator, newRequestId, boot: vitals.boot })
   http.mount(
     API_MOUNT,
     apiHandler({
       version: VERSION,
-      isReady: () => notReady() === undefined,
+      isReady,
       control: cluster.control,
       map: cluster.map,
       members: cluster.members,
+      restarts: bringUp.restarts,
       newRequestId,
     }),
   )
   const port = await http.listen(config.host, config.port)
   try {
+    await vitals.start()
     await cluster.start()
   } catch (cause) {
+    vitals.stop()
     await http.close()
     throw cause
   }
   const url = urlOf(config, port)
-  const bringUp = new BringUp({ cluster, slice, authenticator, newRequestId })
   const ready = bringUp.run()
   const failure = new Promise<unknown>((resolve) => {
     ready.then(() => logger.info({ url, version: VERSION, data: config.data }, 'ready'), resolve)
@@ -123,14 +137,31 @@ async function openOn(
     url,
     ready,
     failed: Promise.race([cluster.failed, failure]),
+    restart: bringUp.restarts.granted,
     close: () =>
       closeInOrder([
+        async () => {
+          http.drain()
+          vitals.say()
+        },
+        () => cluster.handOver(),
         () => http.close(),
         () => bringUp.stop(),
         () => slice.stop(),
+        async () => vitals.stop(),
         () => cluster.close(),
       ]),
   }
+}
+
+function vitalSigns(cluster: Cluster, { data }: Config, isReady: () => boolean): VitalSigns {
+  return new VitalSigns({
+    isReady,
+    freeSpace: () => localDisk.freeSpace(data),
+    chunks: () => cluster.health().chunks,
+    lagging: () => cluster.health().replicas.lagging,
+    say: (vitals) => cluster.setVitals(vitals),
+  })
 }
 
 /** The artifact service, not started; it mounts itself when it is. */

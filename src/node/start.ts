@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { EXIT_RESTART } from '../base/exit-code.ts'
 import { AetherError } from '../base/fault.ts'
 import { welcome } from './banner.ts'
 import { type Flags, readConfig } from './config.ts'
@@ -17,12 +19,19 @@ export type StartOptions = {
 const EXIT_FAILED = 1
 const EXIT_BAD_USAGE = 2
 
+/**
+ * V8 would look through the whole heap whenever 64 MiB of buffers have come since it did: several times a second while large
+ * files pass through a cluster, which took as much processor time as everything else. So the buffers count as part of the
+ * heap, and may grow in proportion to it.
+ */
+const COUNT_BUFFERS_AS_HEAP = '--external-memory-accounted-in-global-limit'
+
 /** How long the last words may take: perhaps nobody reads them any more. */
 const FAREWELL_MS = 1_000
 
 /**
- * Runs a node in this process until SIGTERM or SIGINT, or until its disk fails. `stopped` resolves with the exit code when
- * everything is closed.
+ * Runs a node in this process until SIGTERM or SIGINT, or until its disk fails, or until it is asked to restart. `stopped`
+ * resolves with the exit code when everything is closed.
  */
 export async function startNode(options: StartOptions): Promise<{ stopped: Promise<number> }> {
   const config = readConfig(options.flags, options.env)
@@ -30,6 +39,7 @@ export async function startNode(options: StartOptions): Promise<{ stopped: Promi
     options.stderr.write(`aether: ${config.error.detail}\n`)
     return { stopped: Promise.resolve(EXIT_BAD_USAGE) }
   }
+  setFlagsFromString(COUNT_BUFFERS_AS_HEAP)
   const log = openLog(config.value.logLevel)
   try {
     const slices = options.env['AETHER_INFRA']
@@ -66,12 +76,17 @@ async function run(node: AetherNode, log: NodeLog, options: StartOptions): Promi
     // The node has failed, then.
     () => {},
   )
-  const end = await Promise.race([signal.promise, failure.promise])
+  const restart = node.restart.then(() => 'restart' as const)
+  const end = await Promise.race([signal.promise, failure.promise, restart])
   if (typeof end === 'string') {
-    logger.info({ signal: end }, 'stopping: requests in flight may end')
+    if (end === 'restart')
+      logger.info('restarting, as an administrator wishes: requests in flight may end')
+    else logger.info({ signal: end }, 'stopping: requests in flight may end')
     await node.close()
     logger.info('stopped')
-    return 0
+    // Who wants it to end has more to say than who wants it to restart.
+    const isToEnd = await Promise.race([signal.promise, undefined])
+    return end === 'restart' && isToEnd === undefined ? EXIT_RESTART : 0
   }
   // What is in memory can no longer be trusted to reach the disk: nothing is closed in an orderly way, nothing more is
   // acknowledged, and what was acknowledged is synced already.

@@ -2,6 +2,17 @@ import { expect, test } from 'vitest'
 import { freePort } from '../fixture/port.ts'
 import { aether, problem, startServer } from './fixture.ts'
 
+const vitals = (more: object) => ({
+  boot: 'b1',
+  startedMs: Date.now() - 1_000,
+  isReady: true,
+  diskTotalBytes: 100e9,
+  diskFreeBytes: 40e9,
+  missingChunks: 0,
+  hasAllChunks: true,
+  ...more,
+})
+
 const STATUS = {
   cluster: 'builds',
   self: 'n1',
@@ -16,14 +27,20 @@ const STATUS = {
       state: 'up',
       isConnected: true,
       behindSlots: 0,
+      replicas: 1_024,
+      replicasBehind: 0,
+      vitals: vitals({ startedMs: Date.now() - 3 * 3_600_000 }),
     },
     {
       id: 'n2',
       address: '10.0.0.2:8090',
       role: 'voter',
-      state: 'suspected',
+      state: 'up',
       isConnected: true,
       behindSlots: 12,
+      replicas: 1_024,
+      replicasBehind: 7,
+      vitals: vitals({ isReady: false, diskFreeBytes: 8_120_000_000 }),
     },
     {
       id: 'node-3',
@@ -32,6 +49,9 @@ const STATUS = {
       state: 'down',
       isConnected: false,
       behindSlots: undefined,
+      replicas: 0,
+      replicasBehind: 0,
+      vitals: undefined,
     },
   ],
   waiting: [] as { id: string; address: string }[],
@@ -55,14 +75,21 @@ test('status shows the members in a table', async () => {
     stdout: `cluster builds as n1 sees it: epoch 4, slot 1234
 quorum: 2 of 2 voters
 partitions: 1024, none under-replicated, table version 7
+strength: NOT FULL, node-3 is down
 
-node    role     state      address        connected  behind  leads
-n1      voter    up         10.0.0.1:8090  yes        0       500
-n2      voter    suspected  10.0.0.2:8090  yes        12      524
-node-3  learner  down       -              no         ?       0
+node    role     state      address        connected  slots behind  leads  holds  lacks  disk free      up for
+n1      voter    up         10.0.0.1:8090  yes        0             500    1024   0      40 of 100 GB   3 h
+n2      voter    not ready  10.0.0.2:8090  yes        12            524    1024   7      8.1 of 100 GB  1 s
+node-3  learner  down       -              no         ?             0      0      0      ?              -
 `,
   })
   expect(server.requests.map(({ line }) => line)).toEqual(['GET /api/v1/cluster'])
+})
+
+test('status says whether any node may be taken away', async () => {
+  const members = STATUS.members.slice(0, 1)
+  const { run } = await answering(200, { ...STATUS, members })
+  expect((await run(['status'])).stdout).toContain('\nstrength: full, ')
 })
 
 test('status says what to do about nodes that wait and voters that are missing', async () => {
@@ -89,6 +116,11 @@ test('status tells whose absence leaves partitions with fewer replicas', async (
   const { run } = await answering(200, { ...STATUS, partitions })
   expect((await run(['status'])).stdout).toContain(
     'partitions: 341 of 1024 UNDER-REPLICATED while node-3 is down, table version 7\n',
+  )
+  const members = STATUS.members.slice(0, 2)
+  const growing = await answering(200, { ...STATUS, members, partitions })
+  expect((await growing.run(['status'])).stdout).toContain(
+    'partitions: 341 of 1024 UNDER-REPLICATED until n2 has what it lacks, table version 7\n',
   )
   const young = await answering(200, { ...STATUS, partitions: undefined })
   expect((await young.run(['status'])).stdout).toContain(
@@ -170,7 +202,7 @@ test('without a server it cannot connect, and without a command it shows the com
   expect(ran.exitCode).toBe(3)
   const help = await aether(['cluster'])
   expect(help.exitCode).toBe(2)
-  for (const command of ['start', 'status', 'add', 'remove']) {
+  for (const command of ['start', 'status', 'rolling-restart', 'add', 'remove']) {
     expect(help.stderr).toMatch(new RegExp(`^ +${command}\\b`, 'm'))
   }
 })

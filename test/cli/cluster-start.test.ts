@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import type { ClusterStatus } from '../../src/cluster/membership/index.ts'
 import { freePort } from '../fixture/port.ts'
 import { temporaryDirectory as directoryOfFile } from '../fixture/server.ts'
 import { Client } from '../http/client.ts'
@@ -21,14 +22,14 @@ describe('a trial of three nodes', () => {
     port = await freePort(HTTP_TO_CLUSTER + 3)
     trial = await startTrial(['--nodes', '3', '--port', `${port}`, '--data', data])
     token = /\baether_[\w-]+/.exec(trial.stdout())?.[0] ?? ''
-  })
+  }, START_MS)
 
   test('is up when all nodes are, and shows where they are and one token', () => {
     const out = trial.stdout()
     expect(out).toMatch(/^3 of 3 nodes are up:\n/)
     for (const at of [0, 1, 2]) expect(out).toContain(`n${at + 1}  http://127.0.0.1:${port + at}\n`)
     expect(out.match(/aether_[\w-]{43}/g)).toHaveLength(1)
-    expect(out).toContain('Each node keeps its own artifacts')
+    expect(out).toContain('Every node has all artifacts')
   })
 
   test('has lines of all nodes, each with its name and without colour', async () => {
@@ -52,6 +53,22 @@ describe('a trial of three nodes', () => {
     }
     expect(await control('PUT', port, 'told to n1')).toBe(204)
     expect(await control('GET', port + 2)).toBe('told to n1')
+  })
+
+  test('starts a node again that was asked to restart', async () => {
+    const before = await bootOf('n2')
+    const client = new Client({ port }, { Authorization: `Bearer ${token}` })
+    const asked = await client.send('POST', '/api/v1/cluster/restart', { body: '{"node":"n2"}' })
+    expect(asked.status).toBe(202)
+    await expect.poll(() => bootOf('n2'), { timeout: 30_000 }).not.toBe(before)
+    for (const path of ['/health/ready', '/api/v1/cluster']) {
+      const second = new Client({ port: port + 1 }, { Authorization: `Bearer ${token}` })
+      const answer = async () => (await second.send('GET', path).catch(() => undefined))?.status
+      await expect.poll(answer, { timeout: 30_000 }).toBe(200)
+      second.close()
+    }
+    expect(trial.stderr()).not.toContain('n2 has ended')
+    client.close()
   })
 
   test('ends with its nodes, and goes on with what they held', async () => {
@@ -97,6 +114,11 @@ describe('a trial of three nodes', () => {
   async function statusOf(port: number): Promise<unknown> {
     const { stdout } = await aether(['cluster', 'status', '--json', '--server', urlOf(port)])
     return JSON.parse(stdout)
+  }
+
+  async function bootOf(id: string): Promise<unknown> {
+    const status = (await statusOf(port)) as ClusterStatus
+    return status.members.find((member) => member.id === id)?.vitals?.boot
   }
 
   async function control(method: string, port: number, body?: string): Promise<unknown> {
@@ -190,6 +212,9 @@ type Trial = {
   stdout(): string
   stderr(): string
 }
+
+/** Far above what three nodes need to start, so that a busy machine fails no test. */
+const START_MS = 60_000
 
 /** A trial's nodes talk to each other on the ports ten above those of their HTTP. */
 const HTTP_TO_CLUSTER = 10

@@ -7,6 +7,7 @@ import type { ClusterStatus } from '../../src/cluster/membership/index.ts'
 import { LIMITS } from '../../src/cluster/rabia/options.ts'
 import { ClusterFixture, type ClusterNode, sendRequest } from '../fixture/cluster.ts'
 import { FaultProxy } from './fault-proxy.ts'
+import { SmallDisk } from './small-disk.ts'
 import { ownsConnection } from './socket-owner.ts'
 
 export type ArenaOptions = {
@@ -14,27 +15,33 @@ export type ArenaOptions = {
   readonly founders: readonly string[]
   /** Below it everything is made, and removed by `close`. */
   readonly directory?: string
+  /** Gives the last founder a small disk of its own, if this user may. */
+  readonly withSmallDisk?: boolean
 }
 
 export class Arena {
   readonly cluster: ClusterFixture
   readonly proxy: FaultProxy
   readonly directory: string
+  /** A member's disk that may be filled. */
+  readonly smallDisk: { readonly node: string; readonly disk: SmallDisk } | undefined
   /** Who should be a member now, ascending. */
   members: readonly string[]
 
   private constructor(
-    parts: { cluster: ClusterFixture; proxy: FaultProxy; directory: string },
+    parts: Pick<Arena, 'cluster' | 'proxy' | 'directory' | 'smallDisk'>,
     members: readonly string[],
   ) {
     this.cluster = parts.cluster
     this.proxy = parts.proxy
     this.directory = parts.directory
+    this.smallDisk = parts.smallDisk
     this.members = members
   }
 
   /** Configures the founders behind the proxy; none of them runs yet. */
-  static async open({ seed, founders, directory = tmpdir() }: ArenaOptions): Promise<Arena> {
+  static async open(options: ArenaOptions): Promise<Arena> {
+    const { seed, founders, directory = tmpdir(), withSmallDisk = false } = options
     const own = mkdtempSync(join(directory, 'aether-arena-'))
     let cluster: ClusterFixture | undefined
     const proxy = new FaultProxy({
@@ -44,7 +51,10 @@ export class Arena {
     })
     const route = (node: string, port: number) => proxy.open(node, port)
     cluster = await ClusterFixture.found(founders, { directory: own, route })
-    return new Arena({ cluster, proxy, directory: own }, founders.toSorted())
+    const last = cluster.node(founders.at(-1) ?? '')
+    const disk = withSmallDisk ? SmallDisk.mount(last.data) : undefined
+    const smallDisk = disk && { node: last.id, disk }
+    return new Arena({ cluster, proxy, directory: own, smallDisk }, founders.toSorted())
   }
 
   node(id: string): ClusterNode {
@@ -137,7 +147,7 @@ export class Arena {
   async outdate(id: string): Promise<void> {
     const { origin } = this.node(id)
     const goal = (await this.status(id)).slot + Math.ceil(KEPT_UNITS / LARGE.length)
-    const deadlineMs = performance.now() + SETTLE_MS
+    const deadlineMs = performance.now() + OUTDATE_MS
     while ((await this.status(id)).slot < goal) {
       if (performance.now() > deadlineMs) throw new Error('the slots to outdate take too long')
       const writes = Array.from({ length: 32 }, (_, key) =>
@@ -177,6 +187,7 @@ export class Arena {
   async close(): Promise<void> {
     await this.cluster.close()
     await this.proxy.close()
+    this.smallDisk?.disk.unmount()
     rmSync(this.directory, { recursive: true, force: true })
   }
 
@@ -217,6 +228,9 @@ const PASSING = new Set(['unavailable', 'outcome-unknown', 'other-change', 'woul
 
 /** Far above what anything takes, so that a busy machine fails nothing. */
 const SETTLE_MS = 45_000
+
+/** The same for some thousand large writes beside whatever load there is. */
+const OUTDATE_MS = 150_000
 
 const POLL_MS = 50
 

@@ -17,6 +17,7 @@ export const STEP_KINDS = [
   'reset',
   'flap',
   'rolling-restart',
+  'full-disk',
   'absence',
   'empty-disk',
   'replace-dead',
@@ -24,6 +25,13 @@ export const STEP_KINDS = [
 ] as const
 
 export type StepKind = (typeof STEP_KINDS)[number]
+
+/** Those that change who is a member. */
+export const MEMBER_STEPS: ReadonlySet<StepKind> = new Set<StepKind>([
+  'empty-disk',
+  'replace-dead',
+  'add-and-remove',
+])
 
 /** `seed` decides on everything that the kind leaves open, as on the victims. */
 export type Step = { readonly kind: StepKind; readonly seed: number; readonly holdMs: number }

@@ -1,14 +1,15 @@
 /**
- * `npm run nemesis -- [--minutes M] [--seed S] [--nodes 3] [--only kind]…`: real nodes, real clients, and everything that
- * can be done to them from outside; then whether what the clients saw could have been one copy. Half of the time there are
- * three nodes, half five. Exit code 1 when the verdict is bad.
+ * `npm run nemesis -- [--minutes M] [--seed S] [--load control|repository|both] [--nodes 3] [--only kind]…`: real nodes, real
+ * clients, and everything that can be done to them from outside; then whether what the clients of the control store saw could
+ * have been one copy, and whether the repository has everything that it acknowledged, at every node. Half of the time there
+ * are three nodes, half five. Exit code 1 when the verdict is bad.
  */
 import { writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { describeCampaign, runCampaign } from './campaign.ts'
-import { STEP_KINDS, type StepKind } from './plan.ts'
+import { MEMBER_STEPS, STEP_KINDS, type StepKind } from './plan.ts'
 
 const { values: flags } = parseArgs({
   options: {
@@ -16,7 +17,9 @@ const { values: flags } = parseArgs({
     seed: { type: 'string' },
     nodes: { type: 'string', multiple: true, default: ['3', '5'] },
     only: { type: 'string', multiple: true, default: [] },
+    load: { type: 'string', default: 'both' },
     clients: { type: 'string', default: '12' },
+    builders: { type: 'string', default: '12' },
     directory: { type: 'string', default: tmpdir() },
   },
 })
@@ -26,9 +29,13 @@ process.exit(await main())
 
 async function main(): Promise<number> {
   const seed = Number(flags.seed ?? Math.floor(Math.random() * 2 ** 31))
-  const kinds = STEP_KINDS.filter((kind) => flags.only.length === 0 || flags.only.includes(kind))
+  if (!['control', 'repository', 'both'].includes(flags.load)) {
+    console.error('nemesis: --load is control, repository or both')
+    return 2
+  }
+  const kinds = STEP_KINDS.filter(isWanted)
   if (kinds.length === 0) {
-    console.error(`nemesis: nothing of that name; steps are ${STEP_KINDS.join(', ')}`)
+    console.error(`nemesis: no such step for this load; steps are ${STEP_KINDS.join(', ')}`)
     return 2
   }
   const sizes = flags.nodes.map(Number)
@@ -38,6 +45,8 @@ async function main(): Promise<number> {
     seed,
     '--minutes',
     flags.minutes,
+    '--load',
+    flags.load,
     ...sizes.flatMap((n) => ['--nodes', n]),
   ]
   console.log(`seed ${seed}; the same plan again: npm run nemesis -- ${again.join(' ')}`)
@@ -47,19 +56,27 @@ async function main(): Promise<number> {
       seed,
       nodes,
       seconds,
-      kinds: kinds as readonly StepKind[],
-      clients: Number(flags.clients),
+      kinds,
+      clients: flags.load === 'repository' ? 0 : Number(flags.clients),
+      builders: flags.load === 'control' ? 0 : Number(flags.builders),
       directory: flags.directory,
       log: (line) => console.log(line),
     })
     console.log(describeCampaign(campaign))
     if (campaign.faults.length > 0) {
       isWell = false
+      if (campaign.control === undefined) continue
       const path = join(flags.directory, `nemesis-${seed}-${nodes}.json`)
-      writeFileSync(path, JSON.stringify(campaign.history))
+      writeFileSync(path, JSON.stringify(campaign.control.history))
       console.log(`the history is in ${path}`)
     }
   }
   console.log(isWell ? 'nemesis: pass' : `nemesis: FAILED, seed ${seed}`)
   return isWell ? 0 : 1
+}
+
+/** What members hold does not move to others yet, so with a repository the members stay the same. */
+function isWanted(kind: StepKind): boolean {
+  if (flags.load !== 'control' && MEMBER_STEPS.has(kind)) return false
+  return flags.only.length === 0 || flags.only.includes(kind)
 }

@@ -35,6 +35,7 @@ const STEPS: Readonly<Record<StepKind, (act: Act) => Promise<void>>> = {
   reset: (act) => act.reset(),
   flap: (act) => act.flap(),
   'rolling-restart': (act) => act.rollingRestart(),
+  'full-disk': (act) => act.fullDisk(),
   absence: (act) => act.absence(),
   'empty-disk': (act) => act.emptyDisk(),
   'replace-dead': (act) => act.replaceDead(),
@@ -57,6 +58,7 @@ class Act {
 
   heal(): void {
     this.#arena.proxy.heal()
+    this.#arena.smallDisk?.disk.free()
     for (const node of this.#arena.cluster.running()) node.resume()
   }
 
@@ -113,6 +115,24 @@ class Act {
       await this.#arena.node(id).stop()
       await this.#arena.start([id])
     }
+  }
+
+  /**
+   * Nearly full, which the node has to live with; or to the last byte by somebody else, whereupon it may end, and starts
+   * again when there is space.
+   */
+  async fullDisk(): Promise<void> {
+    const { smallDisk } = this.#arena
+    if (smallDisk === undefined) return
+    const node = this.#arena.node(smallDisk.node)
+    const isToLastByte = this.random.chance(0.5)
+    if (isToLastByte) void node.ends()
+    smallDisk.disk.fill(isToLastByte ? 0 : FULL_BYTES)
+    await this.#hold()
+    smallDisk.disk.free()
+    if (!isToLastByte) return
+    await node.kill()
+    await this.#arena.start([node.id])
   }
 
   /** The others go on until they keep nothing any more of what it has missed. */
@@ -173,6 +193,9 @@ class Act {
     return this.order[1] ?? ''
   }
 }
+
+/** Left on a disk that is full: less than a node keeps for itself, and enough for what it has under way. */
+const FULL_BYTES = 40 * 1_024 * 1_024
 
 function halves(ids: readonly string[]): [readonly string[], readonly string[]] {
   const half = Math.floor(ids.length / 2)

@@ -173,7 +173,8 @@ export class Copy {
   /** The answer to `seal`, when the promise is durable. */
   sealed(epoch: number): Sealed {
     const history = this.isComplete ? this.log.runs() : undefined
-    return { kind: 'sealed', epoch, history, had: this.#had ?? this.log.durable }
+    const had = this.#isBlank(epoch) ? undefined : (this.#had ?? this.log.durable)
+    return { kind: 'sealed', epoch, history, had }
   }
 
   /**
@@ -230,6 +231,16 @@ export class Copy {
   /** Gives up a fetch; what it has changed stays. */
   abandon(): void {
     this.#fetch = undefined
+  }
+
+  /**
+   * Every primary begins with a write. Who has none when the first epoch is over has never been given anything, or has lost
+   * its disk and with it what it once acknowledged.
+   */
+  #isBlank(epoch: number): boolean {
+    const { origin } = this.#options.placement() ?? {}
+    const isEmpty = this.#had === undefined && this.log.durable.seq === 0
+    return isEmpty && epoch > 1 && origin === undefined
   }
 
   #accept(write: AppendedWrite, ackTo: AckTo): void {

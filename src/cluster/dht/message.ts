@@ -64,9 +64,9 @@ export type Sealed = {
   readonly history: readonly Run[] | undefined
   /**
    * What this replica has ever said it has, and what was answered because of it, is in every
-   * history that ends here or later.
+   * history that ends here or later. Undefined when there is nothing to tell it by: its disk may have been lost.
    */
-  readonly had: Version
+  readonly had: Version | undefined
 }
 
 /** From the primary, for a read: has a later epoch been promised? */

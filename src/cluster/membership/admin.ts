@@ -1,6 +1,7 @@
 import type { NodeId } from '../../base/ids.ts'
 import type { OutcomeUnknown, Unavailable } from '../../base/port.ts'
 import type { Result } from '../../base/result.ts'
+import type { Vitals } from '../wire/index.ts'
 import type { MemberState } from './detector.ts'
 
 /** What an administrator sees of the cluster and does to it, as one of its nodes serves it. */
@@ -48,13 +49,22 @@ export type MemberStatus = {
   readonly isConnected: boolean
   /** How far what it has applied is behind the most that this node has heard of; undefined when unknown. */
   readonly behindSlots: number | undefined
+  /** Partitions of which it holds a replica; 0 while they have not been given to the members. */
+  readonly replicas: number
+  /** How many of them lack something that others have, by its own word or by that of those who lead them. */
+  readonly replicasBehind: number
+  /** As it last said, which of a member that is down may be long ago; undefined when it has said nothing yet. */
+  readonly vitals: MemberVitals | undefined
 }
+
+/** What a member says of itself. */
+export type MemberVitals = Omit<Vitals, 'lagging'>
 
 export type PartitionStatus = {
   /** Grows with every change of who holds or leads a partition. */
   readonly tableVersion: number
   readonly total: number
-  /** Partitions with a replica on a member that is down. */
+  /** Partitions that have fewer replicas than there are voters for, or one that lacks something or is on a member that is down. */
   readonly underReplicated: number
   /** How many each node leads that leads any, ascending by id. */
   readonly led: readonly { readonly node: NodeId; readonly partitions: number }[]

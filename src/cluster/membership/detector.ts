@@ -12,7 +12,7 @@
 import type { NodeId } from '../../base/ids.ts'
 import type { Progress } from '../partition/index.ts'
 import { quorum } from '../rabia/index.ts'
-import type { Heartbeat } from '../wire/index.ts'
+import type { Heartbeat, Vitals } from '../wire/index.ts'
 import { Hearing } from './hearing.ts'
 
 export class Detector {
@@ -22,6 +22,7 @@ export class Detector {
   #voters: readonly NodeId[] = []
   #isLeaving = false
   #progress: Progress = { tableVersion: 0, behind: '' }
+  #vitals: Vitals | undefined
   #nowMs = 0
   #said = ''
   /** Since this node has told the others anything; all of it, stalls included. */
@@ -62,6 +63,9 @@ export class Detector {
       case 'progress':
         this.#progress = input.progress
         return []
+      case 'vitals':
+        this.#vitals = input.vitals
+        return []
       case 'tick':
         this.#nowMs += Math.min(input.elapsedMs, STRIDE_MAX_MS)
         this.#mutedMs += input.elapsedMs
@@ -74,6 +78,7 @@ export class Detector {
     const all = [...this.#members].map(([id, { hearing, state, said }]) => ({
       id,
       progress: id === this.#self ? this.#progress : said?.progress,
+      vitals: id === this.#self ? this.#vitals : said?.vitals,
       state,
       isSteady: state === 'up' && this.#isSteady(id),
       silentMs: id === this.#self ? 0 : hearing.silentMs(this.#nowMs),
@@ -96,11 +101,11 @@ export class Detector {
     }
   }
 
-  #hear(from: NodeId, { hears, steady, isLeaving, progress }: Heartbeat): void {
+  #hear(from: NodeId, { hears, steady, ...rest }: Heartbeat): void {
     const member = this.#members.get(from)
     if (member === undefined) return
     member.hearing.heard(this.#nowMs)
-    member.said = { hears: new Set(hears), steady: new Set(steady), isLeaving, progress }
+    member.said = { hears: new Set(hears), steady: new Set(steady), ...rest }
   }
 
   /** Regularly, and at once when there is something new to say or this node has stalled: the next stall may be near. */
@@ -122,6 +127,7 @@ export class Detector {
       steady,
       isLeaving: this.#isLeaving,
       progress: this.#progress,
+      vitals: this.#vitals,
     }
   }
 
@@ -230,6 +236,7 @@ export type DetectorInput =
   | { readonly kind: 'leave' }
   | { readonly kind: 'stay' }
   | { readonly kind: 'progress'; readonly progress: Progress }
+  | { readonly kind: 'vitals'; readonly vitals: Vitals }
   | { readonly kind: 'tick'; readonly elapsedMs: number }
 
 /**
@@ -264,6 +271,8 @@ export type MemberHealth = {
   readonly silentMs: number
   /** As it last said; undefined when it has said nothing yet. */
   readonly progress: Progress | undefined
+  /** As it last said, perhaps long ago; undefined when it has said nothing yet. */
+  readonly vitals: Vitals | undefined
 }
 
 type Watched = {
@@ -275,6 +284,7 @@ type Watched = {
         readonly steady: ReadonlySet<NodeId>
         readonly isLeaving: boolean
         readonly progress: Progress
+        readonly vitals: Vitals | undefined
       }
     | undefined
   state: MemberState

@@ -3,12 +3,20 @@ import type { NodeId } from '../../base/ids.ts'
 import type { Situation } from '../partition/directory.driver.ts'
 import type { Report } from '../report.ts'
 import { decodeHeartbeat, encodeHeartbeat } from '../wire/index.ts'
-import { Detector, type DetectorEffect, type DetectorInput, type MemberHealth } from './detector.ts'
+import {
+  Detector,
+  type DetectorEffect,
+  type DetectorInput,
+  type MemberHealth,
+  type MemberState,
+} from './detector.ts'
 import { progressOf, standingsOf } from './standing.ts'
 
 export class Liveness {
   readonly #detector: Detector
   readonly #options: LivenessOptions
+  /** Who has said goodbye and has not come back. */
+  readonly #leavers = new Set<NodeId>()
   #tickedMs = performance.now()
 
   constructor(options: LivenessOptions) {
@@ -29,6 +37,11 @@ export class Liveness {
   situation(voters: readonly NodeId[]): Situation {
     const health = this.health()
     return { standings: standingsOf(health), progress: progressOf(health), voters }
+  }
+
+  /** Whether the member has said that it would stop, and has not come back. */
+  isLeaving(member: NodeId): boolean {
+    return this.#leavers.has(member)
   }
 
   /** A frame of the heartbeat channel; false when it is none. */
@@ -61,11 +74,19 @@ export class Liveness {
       return
     }
     const member = { member: id, silentMs: Math.round(silentMs) }
-    if (state === 'down') report('warn', DOWN, { ...member, withoutContact: without })
+    if (state === 'leaving') this.#leavers.add(id)
+    if (state === 'up') this.#leavers.delete(id)
+    if (this.#leavers.has(id)) this.#tellOfLeaver(id, state)
+    else if (state === 'down') report('warn', DOWN, { ...member, withoutContact: without })
     else if (state === 'suspected')
       report('warn', SUSPECTED, { ...member, withoutContact: without })
-    else if (state === 'leaving') report('info', 'a member is about to stop', { member: id })
     else report('info', 'a member is in contact again', { member: id })
+  }
+
+  #tellOfLeaver(member: NodeId, state: MemberState): void {
+    const { report } = this.#options
+    if (state === 'leaving') report('info', 'a member is about to stop', { member })
+    else if (state === 'down') report('info', 'a member has stopped, as it had said', { member })
   }
 }
 
@@ -77,5 +98,7 @@ export type LivenessOptions = {
 }
 
 const CUT_OFF = 'this node has no contact with so many voters that the others take it for down'
-const DOWN = 'a member is down: a majority of the voters has no contact with it'
-const SUSPECTED = 'a member is suspected: this node has no contact with it, but others have'
+const DOWN =
+  'a member is down: a majority of the voters has no contact with it, and others are to lead its partitions'
+const SUSPECTED =
+  'this node has no contact with a member, which is down once a majority of the voters has none'

@@ -261,7 +261,8 @@ export class ClusterMember implements ClusterAdmin {
 
   #unreachable(peer: NodeId, reason: string, isRefused: boolean): void {
     if (isRefused) this.roles.liveness.take({ kind: 'refused', peer })
-    if (!this.#isClosing) this.#reachability.failed(peer, reason)
+    if (this.#isClosing) return
+    this.#reachability.failed(peer, reason, this.roles.liveness.isLeaving(peer))
   }
 
   #refused(peer: NodeId, reason: RefusalReason, epoch: number): void {

@@ -23,9 +23,12 @@ export class Reachability {
     this.#report('info', 'a node can be reached', { peer })
   }
 
-  /** An attempt has failed, or a connection has ended. Those that end with a refusal are told as that. */
-  failed(peer: NodeId, reason: string): void {
-    if (this.#refusals.has(peer) || this.#failures.get(peer) === reason) return
+  /**
+   * An attempt has failed, or a connection has ended. Those that end with a refusal are told as that. Of a peer that has said
+   * that it would stop it is no news.
+   */
+  failed(peer: NodeId, reason: string, isLeaving = false): void {
+    if (isLeaving || this.#refusals.has(peer) || this.#failures.get(peer) === reason) return
     this.#failures.set(peer, reason)
     this.#report('warn', 'a node cannot be reached', { peer, reason })
   }

@@ -4,6 +4,7 @@ import type { ControlEntry, ControlStore } from '../../base/port.ts'
 import { PartitionDirectory, type Situation } from '../partition/directory.driver.ts'
 import { partitionSet } from '../partition/index.ts'
 import type { Report } from '../report.ts'
+import type { Vitals } from '../wire/index.ts'
 import { Liveness } from './liveness.driver.ts'
 
 export class Roles {
@@ -40,6 +41,11 @@ export class Roles {
     this.#hasNews ||= this.#behind.has(partition) !== isBehind
     if (isBehind) this.#behind.add(partition)
     else this.#behind.delete(partition)
+  }
+
+  /** What the other nodes are to show their operators of this one. */
+  setVitals(vitals: Vitals): void {
+    this.liveness.take({ kind: 'vitals', vitals })
   }
 
   /** What keeps this node from serving partitions since it was started, for an operator; undefined when nothing does any more. */

@@ -5,13 +5,15 @@ import {
   type PartitionTable,
   partitionsLed,
   type Standing,
+  sizeOf,
   underReplicated,
 } from '../partition/index.ts'
-import type { ClusterStatus, MemberStatus, PartitionStatus } from './admin.ts'
+import type { Vitals } from '../wire/index.ts'
+import type { ClusterStatus, MemberStatus, MemberVitals, PartitionStatus } from './admin.ts'
 import { missingQuorum } from './change.ts'
 import type { MemberHealth } from './detector.ts'
 import { progressOf } from './standing.ts'
-import type { Observations } from './view.ts'
+import { type Observations, votersOf } from './view.ts'
 import type { Applicant } from './waiting.ts'
 
 /** What a node knows of its cluster, put together for whoever asks. */
@@ -25,7 +27,8 @@ export function clusterStatus(known: Known): ClusterStatus {
     hasQuorum: missingQuorum(committed, observed) === undefined,
     members: memberStatuses(known),
     waiting: known.applicants.map(({ id, address }) => ({ id, address })),
-    partitions: table === undefined ? undefined : partitionStatus(table, health),
+    partitions:
+      table === undefined ? undefined : partitionStatus(table, votersOf(committed).length, health),
   }
 }
 
@@ -38,23 +41,46 @@ export type Known = {
   readonly table: PartitionTable | undefined
 }
 
-function memberStatuses({ committed, observed, health }: Known): readonly MemberStatus[] {
+function memberStatuses({ committed, observed, health, table }: Known): readonly MemberStatus[] {
   const { self, connected, applied } = observed
   const latest = Math.max(0, ...applied.values())
   return committed.members.map(({ id, address, role }) => {
     const slot = applied.get(id)
+    const member = health.find((each) => each.id === id)
     return {
       id,
       address,
       role,
-      state: health.find((each) => each.id === id)?.state ?? 'up',
+      state: member?.state ?? 'up',
       isConnected: id === self || connected.has(id),
       behindSlots: slot === undefined ? undefined : latest - slot,
+      replicas: table?.rows.filter(({ replicas }) => replicas.includes(id)).length ?? 0,
+      replicasBehind: replicasBehind(id, health),
+      vitals: member?.vitals === undefined ? undefined : shown(member.vitals),
     }
   })
 }
 
-function partitionStatus(table: PartitionTable, health: readonly MemberHealth[]): PartitionStatus {
+/** Both may be right: a node does not know of writes that it has not heard of, nor a primary of replicas that it does not lead. */
+function replicasBehind(id: NodeId, health: readonly MemberHealth[]): number {
+  const own = sizeOf(health.find((each) => each.id === id)?.progress?.behind ?? '')
+  const lagging = health
+    .filter(({ state }) => state !== 'down')
+    .flatMap(({ vitals }) => vitals?.lagging ?? [])
+    .filter(({ node }) => node === id)
+    .reduce((sum, { partitions }) => sum + partitions, 0)
+  return Math.max(own, lagging)
+}
+
+function shown({ lagging: _, ...vitals }: Vitals): MemberVitals {
+  return vitals
+}
+
+function partitionStatus(
+  table: PartitionTable,
+  voters: number,
+  health: readonly MemberHealth[],
+): PartitionStatus {
   const standings = new Map(
     health.map(({ id, state }): [NodeId, Standing] => [id, state === 'down' ? 'down' : 'present']),
   )
@@ -66,7 +92,7 @@ function partitionStatus(table: PartitionTable, health: readonly MemberHealth[])
   return {
     tableVersion: table.version,
     total: table.rows.length,
-    underReplicated: underReplicated(table, standings, isBehind),
+    underReplicated: underReplicated(table, Math.min(table.factor, voters), standings, isBehind),
     led,
   }
 }

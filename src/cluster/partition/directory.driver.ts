@@ -225,7 +225,8 @@ export class PartitionDirectory {
     this.#led = this.#table?.rows.filter(({ primary }) => primary === self).length ?? 0
     if (this.#led === before) return
     const tableVersion = this.#table?.version
-    report('info', 'this node leads another number of partitions', {
+    const many = this.#led > before ? 'more' : 'fewer'
+    report('info', `this node is to lead ${many} partitions`, {
       leads: this.#led,
       before,
       tableVersion,

@@ -32,6 +32,16 @@ export function contains(set: PartitionSet, partition: number): boolean {
   return ((digit >> (partition & 3)) & 1) === 1
 }
 
+/** How many partitions are in it. */
+export function sizeOf(set: PartitionSet): number {
+  let size = 0
+  for (const digit of set) size += BITS[Number.parseInt(digit, 16)] ?? 0
+  return size
+}
+
+/** Of the hexadecimal digits. */
+const BITS = [0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4]
+
 /**
  * As the nodes have said it of this table. Whoever has not looked at it yet may have been given replicas by it without knowing,
  * and is behind everywhere.

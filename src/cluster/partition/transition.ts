@@ -65,16 +65,19 @@ export function transition(
   return { table: next, changes: [...changes.values()] }
 }
 
-/** How many partitions have a replica that is behind or on a node that is down. */
+/** How many partitions have fewer than `size` replicas, or one that is behind or on a node that is down. */
 export function underReplicated(
   { rows }: PartitionTable,
+  size: number,
   standings: Standings,
   isBehind: IsBehind,
 ): number {
   const isMissing = (partition: number, id: NodeId) =>
     standingOf(id, standings) === 'down' || isBehind(partition, id)
-  return rows.filter(({ replicas }, partition) => replicas.some((id) => isMissing(partition, id)))
-    .length
+  return rows.filter(
+    ({ replicas }, partition) =>
+      replicas.length < size || replicas.some((id) => isMissing(partition, id)),
+  ).length
 }
 
 function causeOf(

@@ -1,3 +1,5 @@
+import type { NodeId } from '../../base/ids.ts'
+
 /**
  * How the parts of a message are packed as msgpack values and checked when they come in. What `unpack` is given was made
  * by another program: it throws `MalformedError` unless the value is one that `pack` makes.
@@ -43,6 +45,9 @@ export function word<T extends string = string>(min: number, max: number): Field
     (packed) => typeof packed === 'string' && packed.length >= min && packed.length <= max,
   )
 }
+
+/** Names of nodes have at most 63 letters. */
+export const node: Field<NodeId> = word<NodeId>(1, 63)
 
 /** One of `values`. */
 export function choice<T extends string | number>(values: readonly T[]): Field<T> {

@@ -3,7 +3,8 @@ import type { NodeId } from '../../base/ids.ts'
 import { err, ok, type Result } from '../../base/result.ts'
 import { PARTITION_SET_LENGTH, type Progress } from '../partition/index.ts'
 import type { Malformed } from './codec.ts'
-import { flag, list, MalformedError, record, whole, word } from './field.ts'
+import { flag, list, MalformedError, maybe, node, record, whole, word } from './field.ts'
+import { type Vitals, vitals } from './vitals.ts'
 
 /** What a node tells all others several times a second. */
 export type Heartbeat = {
@@ -15,6 +16,8 @@ export type Heartbeat = {
   readonly isLeaving: boolean
   /** Of its replicas. */
   readonly progress: Progress
+  /** Undefined until it knows them. */
+  readonly vitals: Vitals | undefined
 }
 
 /** As the msgpack of a list. The bytes are the caller's. */
@@ -34,9 +37,6 @@ export function decodeHeartbeat(bytes: Uint8Array): Result<Heartbeat, Malformed>
 
 const packr = new Packr({ useRecords: false })
 
-/** Names of nodes have at most 63 letters. */
-const node = word<NodeId>(1, 63)
-
 const progress = record<Progress>({
   tableVersion: whole(0),
   behind: word(0, PARTITION_SET_LENGTH),
@@ -47,4 +47,5 @@ const fields = record<Heartbeat>({
   steady: list(node),
   isLeaving: flag,
   progress,
+  vitals: maybe(vitals, undefined),
 })

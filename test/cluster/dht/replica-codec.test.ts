@@ -41,6 +41,7 @@ const MESSAGES: readonly ReplicaMessage[] = [
   { kind: 'seal', epoch },
   { kind: 'sealed', epoch, history, had: version },
   { kind: 'sealed', epoch, history: undefined, had: version },
+  { kind: 'sealed', epoch, history, had: undefined },
   { kind: 'confirm', epoch, turn: 2 ** 50 },
   { kind: 'confirmed', epoch, turn: 1 },
   { kind: 'pull', epoch, turn: 1, since: version, keys: [key], oldest: 5, after: undefined },

@@ -56,8 +56,13 @@ describe('a member that is down', () => {
   })
 
   test('leaves every partition that it holds under-replicated', () => {
-    expect(underReplicated(table, down, () => false)).toBe(1_024)
-    expect(underReplicated(table, standings('steady', 'leaving', 'present'), () => false)).toBe(0)
+    expect(underReplicated(table, 3, down, () => false)).toBe(1_024)
+    expect(underReplicated(table, 3, standings('steady', 'leaving', 'present'), () => false)).toBe(
+      0,
+    )
+    expect(underReplicated(table, 4, standings('steady', 'steady', 'steady'), () => false)).toBe(
+      1_024,
+    )
   })
 
   test('is one that is no member any more, too', () => {

@@ -8,10 +8,37 @@ const heartbeat = {
   steady: ['n1'] as NodeId[],
   isLeaving: false,
   progress: { tableVersion: 7, behind: '0f' },
+  vitals: {
+    boot: 'b1',
+    startedMs: 1_700_000_000_000,
+    isReady: true,
+    diskTotalBytes: 2 ** 45,
+    diskFreeBytes: 2 ** 40,
+    missingChunks: 3,
+    hasAllChunks: false,
+    lagging: [{ node: 'n2' as NodeId, partitions: 12 }],
+  },
 }
 
 test('a heartbeat comes out as it went in', () => {
   expect(decodeHeartbeat(encodeHeartbeat(heartbeat))).toEqual({ ok: true, value: heartbeat })
+})
+
+test('a node may not know its vitals yet', () => {
+  const early = { ...heartbeat, vitals: undefined }
+  expect(decodeHeartbeat(encodeHeartbeat(early))).toEqual({ ok: true, value: early })
+})
+
+test('vitals to which a newer node has added something are understood', () => {
+  const packed = new Packr().unpack(encodeHeartbeat(heartbeat))
+  packed[4].push('new')
+  expect(decodeHeartbeat(new Packr().pack(packed))).toEqual({ ok: true, value: heartbeat })
+})
+
+test('vitals that lack something are none', () => {
+  const packed = new Packr().unpack(encodeHeartbeat(heartbeat))
+  packed[4].pop()
+  expect(decodeHeartbeat(new Packr().pack(packed))).toMatchObject({ ok: false })
 })
 
 test.each([
