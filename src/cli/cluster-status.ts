@@ -1,10 +1,13 @@
 import type { ClusterStatus } from '../node/index.ts'
+import { weakness } from './cluster-strength.ts'
 
 /** The status for people: what matters in the first line, a table, and the command that comes next. */
 export function formatStatus(status: ClusterStatus): string {
   const { cluster, self, epoch, slot, members, waiting, partitions } = status
   const lines = [`cluster ${cluster} as ${self} sees it: epoch ${epoch}, slot ${slot}`]
-  lines.push(quorumOf(status), partitionsOf(status), '')
+  lines.push(quorumOf(status), partitionsOf(status))
+  if (members.length > 0) lines.push(strengthOf(status))
+  lines.push('')
   const rows = members.map((member) => [
     member.id,
     member.role,
@@ -94,6 +97,14 @@ function partitionsOf({ partitions, members }: ClusterStatus): string {
   const behind = members.filter(({ replicasBehind }) => replicasBehind > 0).map(({ id }) => id)
   if (behind.length === 0) return `${many}, ${version}`
   return `${many} until ${behind.join(' and ')} has what it lacks, ${version}`
+}
+
+/** Whether any node may be taken away for a moment. */
+function strengthOf(status: ClusterStatus): string {
+  const reason = weakness(status)
+  return reason === undefined
+    ? 'strength: full, every member is well and has all it is to have'
+    : `strength: NOT FULL, ${reason}`
 }
 
 /** Columns as wide as their widest cell, two spaces apart. */

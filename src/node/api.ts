@@ -1,17 +1,19 @@
 import type { RequestId } from '../base/ids.ts'
-import type { ControlStore } from '../base/port.ts'
+import type { ControlStore, DistributedMap } from '../base/port.ts'
 import type { ClusterAdmin } from '../cluster/membership/index.ts'
 import type { Exchange, HttpHandler } from '../slice/index.ts'
 import { type ApiRefusal, challenge, methodNotAllowed, notFound } from './api-refusal.ts'
 import { ClusterApi } from './cluster-api.ts'
 import { ControlApi } from './control-api.ts'
 import { sendJson } from './json.ts'
+import { MapApi, USER_SPACE } from './map-api.ts'
 import type { RestartWishes } from './restart.ts'
 
 export type ApiParts = {
   readonly version: string
   readonly isReady: () => boolean
   readonly control: ControlStore
+  readonly map: DistributedMap
   readonly members: ClusterAdmin
   readonly restarts: RestartWishes
   readonly newRequestId: () => RequestId
@@ -23,10 +25,12 @@ export const API_MOUNT = '/api/'
 /** The platform's own interface: JSON for tools, every refusal a problem that says what to do. */
 export function apiHandler(parts: ApiParts): HttpHandler {
   const control = new ControlApi(parts.control, parts.newRequestId)
+  const map = new MapApi(parts.map.space(USER_SPACE), parts.newRequestId)
   const cluster = new ClusterApi(parts.members, parts.restarts)
   const serve = (exchange: Exchange): Answered => {
     const path = pathOf(exchange.request.url ?? '')
     if (path.startsWith(CONTROL)) return control.serve(exchange, path.slice(CONTROL.length))
+    if (path.startsWith(MAP)) return map.serve(exchange, path.slice(MAP.length))
     if (path === CLUSTER || path.startsWith(`${CLUSTER}/`)) {
       return cluster.serve(exchange, path.slice(CLUSTER.length))
     }
@@ -41,6 +45,7 @@ export function apiHandler(parts: ApiParts): HttpHandler {
 type Answered = Promise<ApiRefusal | undefined>
 
 const CONTROL = '/api/v1/control/'
+const MAP = '/api/v1/map/'
 const CLUSTER = '/api/v1/cluster'
 
 async function serveStatus(
@@ -50,7 +55,9 @@ async function serveStatus(
 ): Answered {
   if (!principal.may('read')) return challenge(principal)
   if (path !== '/api/v1/status') {
-    return notFound(`There are /api/v1/status, ${CLUSTER} and ${CONTROL}user/<key>.`)
+    return notFound(
+      `There are /api/v1/status, ${CLUSTER}, ${CONTROL}user/<key> and ${MAP}user/<key>/<key>.`,
+    )
   }
   const { method } = request
   if (method !== 'GET' && method !== 'HEAD') return methodNotAllowed('GET, HEAD')

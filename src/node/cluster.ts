@@ -2,17 +2,16 @@ import { resolve } from 'node:path'
 import type { Logger } from 'pino'
 import { closeInOrder } from '../base/closing.ts'
 import { AetherError } from '../base/fault.ts'
-import type { NodeId } from '../base/ids.ts'
+import type { NodeId, PartitionId } from '../base/ids.ts'
 import type { BlobStore, ControlStore, DistributedMap } from '../base/port.ts'
 import type { ConsensusMeter } from '../cluster/control/consensus.driver.ts'
 import { BlobReplication } from '../cluster/dht/blob-replication.driver.ts'
 import { chunksOf, createBlobStore } from '../cluster/dht/blob-store.driver.ts'
 import { openReplicatedMap, type ReplicatedMap } from '../cluster/dht/map.driver.ts'
 import type { Founding } from '../cluster/membership/home.driver.ts'
-import type { ClusterAdmin, TransportCallbacks } from '../cluster/membership/index.ts'
+import type { ClusterAdmin, Report, TransportCallbacks } from '../cluster/membership/index.ts'
 import { ClusterMember } from '../cluster/membership/member.driver.ts'
 import type { PartitionDirectory } from '../cluster/partition/directory.driver.ts'
-import type { Report } from '../cluster/report.ts'
 import {
   type FrameCounts,
   parseAddress,
@@ -106,11 +105,18 @@ async function openOn(
     report,
   })
   try {
-    const map = await openMap(member, storage, self, config.cluster === undefined)
+    const isAlone = config.cluster === undefined
+    const map = await openMap({ member, storage, self, isAlone, caughtUp: () => caughtUp() })
     const takeovers = new TakeoverLog({ self, health: () => map.replicas.health(), report })
     member.roles.partitions.follow((table) => takeovers.follow(table))
     const cache = new BlobCache(config.cacheBytesMax)
     const replication = config.cluster && replicationOf(member, map, chunks, self, report)
+    const vitals = new LastVitals(member)
+    const caughtUp = () => {
+      // They have come with what others hold: chunks belong to them, and some of those are manifests.
+      replication?.walk()
+      vitals.change({ hasAllChunks: false })
+    }
     const blobs = createBlobStore({ manifests: map.space(BLOBS), chunks, cache, replication })
     const damage = Promise.withResolvers<unknown>()
     // Among several nodes a chunk may belong to a manifest that another one is about to write.
@@ -128,17 +134,13 @@ async function openOn(
         replicas: map.replicas.health(),
         chunks: replication?.health ?? ALL_CHUNKS,
       }),
-      setVitals: (vitals) => member.roles.setVitals(vitals),
+      setVitals: (current) => vitals.set(current),
       obstacle: () => member.obstacle(),
       start: async () => {
         await start(member, config)
         replication?.start()
       },
-      async handOver() {
-        const led = await member.roles.handOver()
-        const isAlone = config.cluster === undefined
-        if (led > 0 && !isAlone) logger.warn({ led }, KEPT)
-      },
+      handOver: () => (isAlone ? Promise.resolve() : handOver(member, logger)),
       close: () =>
         closeInOrder([
           async () => takeovers.close(),
@@ -155,13 +157,46 @@ async function openOn(
   }
 }
 
-function openMap(
-  { network, roles }: ClusterMember,
-  { engine, highWater }: Storage,
-  self: NodeId,
-  isAlone: boolean,
-): Promise<ReplicatedMap> {
-  const setBehind = roles.setBehind.bind(roles)
+/** Some of it changes between two measurements. */
+class LastVitals {
+  readonly #member: ClusterMember
+  #last: Vitals | undefined
+
+  constructor(member: ClusterMember) {
+    this.#member = member
+  }
+
+  set(vitals: Vitals): void {
+    this.#last = vitals
+    this.#member.roles.setVitals(vitals)
+  }
+
+  change(part: Partial<Vitals>): void {
+    if (this.#last !== undefined) this.set({ ...this.#last, ...part })
+  }
+}
+
+async function handOver({ roles }: ClusterMember, logger: Logger): Promise<void> {
+  const led = await roles.handOver()
+  if (led > 0) logger.warn({ led }, KEPT)
+}
+
+function openMap(parts: {
+  readonly member: ClusterMember
+  readonly storage: Storage
+  readonly self: NodeId
+  readonly isAlone: boolean
+  /** No replica of this node is behind any more. */
+  readonly caughtUp: () => void
+}): Promise<ReplicatedMap> {
+  const { member, storage, self, isAlone, caughtUp } = parts
+  const { network, roles } = member
+  const { engine, highWater } = storage
+  const setBehind = (partition: PartitionId, isBehind: boolean) => {
+    const before = roles.behind
+    roles.setBehind(partition, isBehind)
+    if (before > 0 && roles.behind === 0) caughtUp()
+  }
   const cluster = { directory: roles.partitions, network, setBehind }
   return openReplicatedMap({ engine, highWater, self, ...(isAlone ? {} : { cluster }) })
 }

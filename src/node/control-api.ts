@@ -2,13 +2,10 @@ import { isUtf8 } from 'node:buffer'
 import type { IncomingHttpHeaders } from 'node:http'
 import type { RequestId } from '../base/ids.ts'
 import {
-  type ControlConflict,
   type ControlOperation,
   type ControlPrecondition,
   type ControlStore,
   KEY_BYTES_MAX,
-  type OutcomeUnknown,
-  type Unavailable,
 } from '../base/port.ts'
 import { err, ok, type Result } from '../base/result.ts'
 import type { Exchange } from '../slice/index.ts'
@@ -18,8 +15,16 @@ import {
   challenge,
   methodNotAllowed,
   notFound,
-  RETRY_SOON,
 } from './api-refusal.ts'
+import {
+  clientRequestId,
+  conditionOf,
+  conflict,
+  idempotencyKeyOf,
+  percentDecoded,
+  unavailable,
+  writeRefusal,
+} from './client-write.ts'
 import { announcesMore, readBody } from './request-body.ts'
 
 /**
@@ -93,15 +98,17 @@ export class ControlApi {
   ): Promise<ApiRefusal | undefined> {
     const preconditions = preconditionsOf(request.headers, operation.key)
     if (!preconditions.ok) return preconditions.error
-    const idempotencyKey = request.headers['idempotency-key'] ?? this.#newRequestId()
-    if (typeof idempotencyKey !== 'string' || !IDEMPOTENCY_KEY.test(idempotencyKey)) {
-      return badRequest('Idempotency-Key is 1 to 128 visible ASCII characters, new for each write.')
-    }
+    const idempotencyKey = idempotencyKeyOf(request.headers, this.#newRequestId)
+    if (!idempotencyKey.ok) return idempotencyKey.error
     const written = await this.#control.write([operation], {
       preconditions: preconditions.value,
-      requestId: `${CLIENT_IDS}${idempotencyKey}` as RequestId,
+      requestId: clientRequestId(idempotencyKey.value),
     })
-    if (!written.ok) return writeRefusal(written.error, idempotencyKey)
+    if (!written.ok) {
+      const { error } = written
+      if (error.kind !== 'conflict') return writeRefusal(error, idempotencyKey.value)
+      return conflict(error.current === undefined ? undefined : etagOf(error.current))
+    }
     response.writeHead(204, operation.kind === 'put' ? { ETag: etagOf(written.value) } : {}).end()
     return undefined
   }
@@ -109,12 +116,6 @@ export class ControlApi {
 
 /** The only keys that are reachable from outside. */
 const USER_KEYS = 'user/'
-
-/** Keeps the ids that clients choose apart from the platform's: with an id that was used before a write does nothing. */
-const CLIENT_IDS = 'client/'
-
-/** Visible ASCII, which every client can put into a header; long enough for any UUID or digest. */
-const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,128}$/
 
 /** Of the port: values are in the memory of every node. */
 const VALUE_BYTES_MAX = 64 * 1_024
@@ -137,7 +138,7 @@ function etagOf(revision: number): string {
 function keyOf(target: string): Result<string, ApiRefusal> {
   // Dropped in silence, `a?b` would change the value of `a`.
   if (target.includes('?')) return err(badRequest('Write a ? in a key as %3F; there is no query.'))
-  const key = decoded(target)
+  const key = percentDecoded(target)
   if (key === undefined) return err(badRequest('The key is not percent-encoded UTF-8.'))
   if (!key.startsWith(USER_KEYS) || key.length === USER_KEYS.length) {
     const detail = 'Clients have the keys below user/, such as /api/v1/control/user/name.'
@@ -149,56 +150,13 @@ function keyOf(target: string): Result<string, ApiRefusal> {
   return ok(key)
 }
 
-function decoded(text: string): string | undefined {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return undefined
-  }
-}
-
-/** RFC 9110 §13.1, as far as it means something here: one revision, or none yet. */
 function preconditionsOf(
   headers: IncomingHttpHeaders,
   key: string,
 ): Result<readonly ControlPrecondition[], ApiRefusal> {
-  const { 'if-match': match, 'if-none-match': noneMatch } = headers
-  if (match === undefined && noneMatch === undefined) return ok([])
-  if (match === undefined && noneMatch === '*') return ok([{ key, revision: 'absent' }])
-  const revision = /^"([1-9]\d{0,14})"$/.exec(match ?? '')?.[1]
-  if (noneMatch === undefined && revision !== undefined) {
-    return ok([{ key, revision: Number(revision) }])
-  }
-  return err(badRequest('A write takes If-None-Match: *, or If-Match with one ETag of this key.'))
-}
-
-function writeRefusal(
-  error: ControlConflict | Unavailable | OutcomeUnknown,
-  idempotencyKey: string,
-): ApiRefusal {
-  switch (error.kind) {
-    case 'conflict': {
-      const state = error.current === undefined ? 'no value' : `the revision ${error.current}`
-      const detail = `The key has ${state}; nothing was written. Read it and decide again.`
-      const problem = { status: 412, title: 'Precondition failed', detail, kind: error.kind }
-      return error.current === undefined
-        ? { problem }
-        : { problem, headers: { ETag: etagOf(error.current) } }
-    }
-    case 'unavailable':
-      return unavailable(error)
-    case 'outcome-unknown': {
-      const detail =
-        `It is not known whether this was written: ${error.reason}. ` +
-        `Sent again with Idempotency-Key: ${idempotencyKey} it is written once.`
-      // Not 503, which says that nothing has happened, and which programs retry without looking.
-      const problem = { status: 504, title: 'Outcome unknown', detail, kind: error.kind }
-      return { problem, headers: { 'Idempotency-Key': idempotencyKey } }
-    }
-  }
-}
-
-function unavailable({ kind, reason }: Unavailable): ApiRefusal {
-  const problem = { status: 503, title: 'Unavailable', detail: `${reason}. Try again.`, kind }
-  return { problem, headers: RETRY_SOON }
+  const condition = conditionOf(headers, (tag) =>
+    /^[1-9]\d{0,14}$/.test(tag) ? Number(tag) : undefined,
+  )
+  if (!condition.ok) return condition
+  return ok(condition.value === undefined ? [] : [{ key, revision: condition.value }])
 }

@@ -113,6 +113,7 @@ async function openOn(
       version: VERSION,
       isReady,
       control: cluster.control,
+      map: cluster.map,
       members: cluster.members,
       restarts: bringUp.restarts,
       newRequestId,

@@ -1,6 +1,6 @@
 import type { NodeId } from '../base/ids.ts'
+import type { Report } from '../cluster/membership/index.ts'
 import type { PartitionTable } from '../cluster/partition/index.ts'
-import type { Report } from '../cluster/report.ts'
 import type { ReplicationHealth } from './replication-metrics.ts'
 
 /** Tells operators when this node serves the partitions that a table has made it lead: until then their clients wait. */

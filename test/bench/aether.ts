@@ -10,6 +10,8 @@ export type AetherOptions = {
   readonly directory: string
   readonly requestLog: boolean
   readonly cacheBytesMax?: number
+  /** `SERVER_CORE` if absent; 'any' to share the machine with others that are measured. */
+  readonly core?: 'any'
   /** Flags for Node, to profile the server by hand. */
   readonly nodeFlags?: readonly string[]
 }
@@ -20,7 +22,7 @@ const BARE_SERVER = fileURLToPath(new URL('./bare-server.ts', import.meta.url))
 
 /** Starts a node of this working tree on a free port. Resolves when it is ready. */
 export async function startAether(options: AetherOptions): Promise<Server> {
-  const { directory, requestLog, cacheBytesMax, nodeFlags = [] } = options
+  const { directory, requestLog, cacheBytesMax, core, nodeFlags = [] } = options
   const logPath = join(directory, 'aether.log')
   const log = openSync(logPath, 'a')
   const program = new PinnedProcess(
@@ -31,7 +33,7 @@ export async function startAether(options: AetherOptions): Promise<Server> {
       ...['start', '--data', join(directory, 'data'), '--host', '127.0.0.1', '--port', '0'],
     ],
     {
-      core: SERVER_CORE,
+      ...(core === 'any' ? {} : { core: SERVER_CORE }),
       stdout: 'pipe',
       stderr: log,
       env: {

@@ -9,7 +9,7 @@ import { untilReady } from './server.ts'
 export type Contender = {
   readonly name: 'aether' | 'etcd'
   /** The script that writes to it. */
-  readonly script: 'control-put' | 'etcd-put'
+  readonly script: 'control-put' | 'map-put' | 'etcd-put'
   readonly members: readonly Member[]
   /** Headers that every request needs. */
   readonly headers: Readonly<Record<string, string>>
@@ -33,9 +33,11 @@ type Connection = NonNullable<Parameters<typeof sendRequest>[1]>
 
 const NAMES = ['n1', 'n2', 'n3']
 
+/** `store` is where the values go: the control state, which all nodes agree on, or the map, which is partitioned. */
 export async function startAetherCluster(
   directory: string,
   nodeFlags: readonly string[] = [],
+  store: 'control' | 'map' = 'control',
 ): Promise<Contender> {
   mkdirSync(directory)
   const cluster = await ClusterFixture.found(NAMES, { directory, nodeFlags: () => nodeFlags })
@@ -44,10 +46,13 @@ export async function startAetherCluster(
   await Promise.all(nodes.map((node) => node.ready()))
   await cluster.authorize()
   const headers = cluster.credentials
-  const url = (member: Member, key: string) => `${member.origin}/api/v1/control/user/bench/${key}`
+  const url = (member: Member, key: string) =>
+    store === 'map'
+      ? `${member.origin}/api/v1/map/user/${key}/value`
+      : `${member.origin}/api/v1/control/user/bench/${key}`
   return {
     name: 'aether',
-    script: 'control-put',
+    script: `${store}-put`,
     headers,
     members: nodes.map((node) => ({
       origin: node.origin,
@@ -72,7 +77,11 @@ export async function startAetherCluster(
       const { status, body } = await sendRequest(url(member, key), { headers })
       return status === 200 ? body : undefined
     },
-    close: () => cluster.close(),
+    async close() {
+      // Node writes a profile only when it ends by itself.
+      if (nodeFlags.length > 0) for (const node of cluster.running()) await node.stop()
+      await cluster.close()
+    },
   }
 }
 

@@ -75,6 +75,7 @@ test('status shows the members in a table', async () => {
     stdout: `cluster builds as n1 sees it: epoch 4, slot 1234
 quorum: 2 of 2 voters
 partitions: 1024, none under-replicated, table version 7
+strength: NOT FULL, node-3 is down
 
 node    role     state      address        connected  slots behind  leads  holds  lacks  disk free      up for
 n1      voter    up         10.0.0.1:8090  yes        0             500    1024   0      40 of 100 GB   3 h
@@ -83,6 +84,12 @@ node-3  learner  down       -              no         ?             0      0    
 `,
   })
   expect(server.requests.map(({ line }) => line)).toEqual(['GET /api/v1/cluster'])
+})
+
+test('status says whether any node may be taken away', async () => {
+  const members = STATUS.members.slice(0, 1)
+  const { run } = await answering(200, { ...STATUS, members })
+  expect((await run(['status'])).stdout).toContain('\nstrength: full, ')
 })
 
 test('status says what to do about nodes that wait and voters that are missing', async () => {

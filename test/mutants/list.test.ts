@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { BLOB_MUTANTS, ROUTING_MUTANTS } from './cluster-list.ts'
 import { MUTANTS } from './list.ts'
 import { REPLICATION_MUTANTS } from './replication-list.ts'
 
-const ALL = [...MUTANTS, ...REPLICATION_MUTANTS]
+const ALL = [...MUTANTS, ...REPLICATION_MUTANTS, ...ROUTING_MUTANTS, ...BLOB_MUTANTS]
 
 test.each(ALL)('"$name" fits the sources', ({ edits }) => {
   for (const { file, find, put } of edits) {

@@ -58,6 +58,42 @@ export const MUTANTS: readonly Mutant[] = [
     'proposedByMajority(ballots, majority(n) - 1)',
   ),
   mutant(
+    'forget R17: decide on equal proposals of a quorum',
+    SLOT,
+    'return ballots.length === n && isSure',
+    'return ballots.length >= quorum(n) && isSure',
+  ),
+  mutant(
+    'forget R17: decide what most of all proposals name',
+    SLOT,
+    'batch === undefined || ballots.every(',
+    'batch === undefined || ballots.some(',
+  ),
+  mutant(
+    'forget R17: wait for all proposals for ever',
+    RABIA,
+    '      this.#sequencer.hurry()\n',
+    '',
+  ),
+  mutant(
+    'leave the parts of a decided bundle in the queue',
+    'src/cluster/rabia/queue.ts',
+    '    for (const part of partsOf(id)) {',
+    '    for (const part of [id]) {',
+  ),
+  mutant(
+    'take a bundle for as young as its youngest part',
+    'src/cluster/rabia/batch.ts',
+    'Math.min(...parts',
+    'Math.max(...parts',
+  ),
+  mutant(
+    'leave the parts of a decided bundle open',
+    RABIA,
+    'for (const id of partsOf(batch.id)) this',
+    'for (const id of partsOf(batch.id).slice(0, 0)) this',
+  ),
+  mutant(
     'take one ballot fewer for a quorum',
     ELECTORATE,
     'return n - tolerated(n)',

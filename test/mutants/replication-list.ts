@@ -87,6 +87,12 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
     'had.seq >= 0',
   ),
   mutant(
+    'count a replica that may have lost its disk',
+    TAKEOVER,
+    'had === undefined ? isTrusted',
+    'had === undefined ? isTrusted || had === undefined',
+  ),
+  mutant(
     'forget to be incomplete in a crash',
     FETCH,
     'if (isComplete() !== (had === undefined)) operations',

@@ -7,6 +7,7 @@ const SHAPES: readonly Omit<Exploration, 'seed'>[] = [
   { nodes: 5, events: 3_000 },
   { nodes: 3, events: 3_000, hasOrigin: true },
   { nodes: 2, events: 2_000 },
+  { nodes: 3, events: 3_000, losesDisks: true },
 ]
 
 function firstViolation(): string | undefined {

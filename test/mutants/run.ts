@@ -6,13 +6,16 @@ import { spawn } from 'node:child_process'
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { BLOB_MUTANTS, ROUTING_MUTANTS } from './cluster-list.ts'
 import { MUTANTS } from './list.ts'
 import type { Mutant } from './mutant.ts'
 import { REPLICATION_MUTANTS } from './replication-list.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 const COPIED = ['src', 'test', 'types', 'package.json', 'tsconfig.json', 'vitest.config.ts']
-const TYPE_CHECKED = ['rabia', 'control', 'membership', 'dht'].map((name) => `src/cluster/${name}`)
+const TYPE_CHECKED = ['rabia', 'control', 'membership', 'partition', 'dht'].map(
+  (name) => `src/cluster/${name}`,
+)
 
 /** The properties of replicated partitions, which are not those of consensus. */
 const REPLICATION = 'test/mutants/replication-properties.ts'
@@ -39,7 +42,18 @@ const MINUTE_MS = 60_000
 /** One line of a terminal. */
 const KILLER_LENGTH_MAX = 110
 
-const ALL = [...MUTANTS, ...REPLICATION_MUTANTS]
+/** What is tried on the mutants that are not of consensus; the programs come first. */
+const OTHERS = [
+  { mutants: REPLICATION_MUTANTS, program: REPLICATION, tests: ['dht/replication'] },
+  { mutants: ROUTING_MUTANTS, program: undefined, tests: ['dht/map-routing', 'dht/map-cluster'] },
+  {
+    mutants: BLOB_MUTANTS,
+    program: undefined,
+    tests: ['dht/blob-replication', 'dht/chunk-intake', 'dht/blob-reader'],
+  },
+] as const
+
+const ALL = [...MUTANTS, ...OTHERS.flatMap(({ mutants }) => mutants)]
 for (const { name, edits } of ALL) {
   for (const { file, find } of edits) {
     const occurrences = readFileSync(join(ROOT, file), 'utf8').split(find).length - 1
@@ -92,13 +106,15 @@ async function killerOf(mutant: Mutant, directory: string): Promise<string | und
     const check = ['node_modules/typescript/bin/tsc', '--noEmit', '-p', 'tsconfig.mutants.json']
     const { status, output } = await run(directory, check)
     if (status !== 0) throw new Error(`${mutant.name} is no program:\n${output}`)
-    const isReplication = REPLICATION_MUTANTS.includes(mutant)
-    const scenarios = isReplication ? [['dht/replication']] : SCENARIOS
-    let killer = isReplication
-      ? await killedBy(directory, [REPLICATION])
-      : await killedByProperty(mutant, directory)
-    for (const names of scenarios) killer ??= await killedByScenario(names, directory)
-    return killer
+    const other = OTHERS.find(({ mutants }) => mutants.includes(mutant))
+    if (other === undefined) {
+      let killer = await killedByProperty(mutant, directory)
+      for (const names of SCENARIOS) killer ??= await killedByScenario(names, directory)
+      return killer
+    }
+    const { program, tests } = other
+    const killer = program && (await killedBy(directory, [program]))
+    return killer ?? (await killedByScenario(tests, directory))
   } finally {
     for (const [path, source] of originals) writeFileSync(path, source)
   }

@@ -91,6 +91,56 @@ test('the last voter is not removed, nor is who was never a member', async () =>
   })
 })
 
+test('the members say how they are', async () => {
+  await expect
+    .poll(async () => (await status()).members[0], { timeout: 20_000 })
+    .toMatchObject({
+      replicas: 1_024,
+      replicasBehind: 0,
+      vitals: {
+        boot: expect.stringMatching(/^[0-9a-f]{16}$/),
+        startedMs: expect.any(Number),
+        isReady: true,
+        diskFreeBytes: expect.any(Number),
+        hasAllChunks: true,
+      },
+    })
+})
+
+test('a restart names a member, and is for administrators', async () => {
+  const ask = (from: Client, body: string) => from.send('POST', '/api/v1/cluster/restart', { body })
+  const anonymous = new Client({ port: client.port })
+  expect((await ask(anonymous, '{"node":"node-1"}')).status).toBe(401)
+  anonymous.close()
+  expect(problemOf(await ask(client, '{"node":"n7"}'))).toMatchObject({
+    status: 404,
+    kind: 'not-a-member',
+  })
+  for (const body of ['', '{}', '{"node":1}', '{"node":"node-1","now":true}']) {
+    expect((await ask(client, body)).status).toBe(400)
+  }
+  expect((await client.send('GET', '/api/v1/cluster/restart')).status).toBe(405)
+  // The process that it names is not this one: nothing happens.
+  const other = await ask(client, '{"node":"node-1","boot":"another"}')
+  expect(other.status).toBe(202)
+  expect(JSON.parse(other.body.toString())).toEqual({ node: 'node-1', boot: 'another' })
+})
+
+test('the metrics tell how the copies fare', async () => {
+  const metrics = (await client.send('GET', '/metrics')).body.toString()
+  for (const name of [
+    'aether_partitions_taking_over 0',
+    'aether_chunks_missing 0',
+    'aether_takeovers_total 0',
+    'aether_fenced_requests_total 0',
+    'aether_quorum_refusals_total 0',
+    'aether_chunks_repaired_total 0',
+  ]) {
+    expect(metrics).toContain(`\n${name}\n`)
+  }
+  expect(metrics).toContain('# TYPE aether_replicas_lagging gauge')
+})
+
 test('a node that waits is added, and votes once it has caught up', async () => {
   for (const id of ['n2', 'n3']) {
     await start(id, 'join = true')

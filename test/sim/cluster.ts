@@ -115,6 +115,11 @@ export class Cluster {
     return { founders, contacts: [], roster: founders.join() }
   }
 
+  /** Another part of a node says something over the connections of the log: `arrive` runs there. */
+  carry(from: NodeId, to: NodeId, arrive: () => void): void {
+    this.#send(from, to, arrive)
+  }
+
   /** All of `nodes` run and have applied the same. */
   isLevel(nodes = this.#roster): boolean {
     const digests = nodes.map((node) => this.process(node)?.status()?.digest)
@@ -167,20 +172,24 @@ export class Cluster {
   }
 
   /** A frame leaves on a connection that the other node has taken part in making: each has seen who the other is. */
-  #send(node: NodeId, to: NodeId, bytes: Uint8Array): void {
+  #send(node: NodeId, to: NodeId, content: Frame['content']): void {
     const fence = this.process(node)?.fence
     const peer = this.process(to)
     if (!peer?.isOpen || !fence?.dials(to)) return
     if (this.#admits(node, peer.fence.hello()))
-      this.network.send(node, to, { hello: fence.hello(), bytes })
+      this.network.send(node, to, { hello: fence.hello(), content })
   }
 
-  #deliver(to: NodeId, { hello, bytes }: Frame): void {
+  #deliver(to: NodeId, { hello, content }: Frame): void {
     if (!this.#admits(to, hello)) {
       this.world.trace(`${hello.node}>${to} not admitted`)
       return
     }
-    const message = decode(bytes)
+    if (typeof content === 'function') {
+      this.machine(to).after(0, content)
+      return
+    }
+    const message = decode(content)
     this.world.trace(`${hello.node}>${to} ${describe(message)}`)
     this.machine(to).input({ kind: 'message', from: hello.node, message })
   }
@@ -218,7 +227,8 @@ type Configuration = {
   readonly roster: string | undefined
 }
 
-type Frame = { readonly hello: Hello; readonly bytes: Uint8Array }
+/** A message of the log, or what arrives of another part of the node. */
+type Frame = { readonly hello: Hello; readonly content: Uint8Array | (() => void) }
 
 /** What a checker or a scenario wants to see of a cluster, at the moment it happens. */
 export type Observer = {

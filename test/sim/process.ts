@@ -37,6 +37,8 @@ export class RabiaProcess implements Program<Input, Effect> {
   readonly #log: HostedLog
   readonly #snapshot: HostedFile
   readonly #pending = new Map<number, readonly LogRecord[]>()
+  /** Tokens that the log works on: as with `RecordLog`, the same one again has no effect. */
+  readonly #running = new Set<number>()
   /** Parts of the disk that are not open yet. */
   #closed = PARTS
   readonly #isFounder: boolean
@@ -111,6 +113,8 @@ export class RabiaProcess implements Program<Input, Effect> {
   perform(effect: Effect): void {
     switch (effect.kind) {
       case 'persist': {
+        if (this.#running.has(effect.token)) break
+        this.#running.add(effect.token)
         this.#pending.set(effect.token, effect.records)
         const entries = effect.records.map((record) => ({
           slot: record.slot,
@@ -147,6 +151,7 @@ export class RabiaProcess implements Program<Input, Effect> {
         opened: () => this.#opened(),
         appended: (token) => this.#appended(token),
         refused: (token) => {
+          this.#running.delete(token)
           this.#tell((observer) => observer.refusedSpace?.(this.node))
           machine.input({ kind: 'no-space', token })
         },
@@ -226,6 +231,7 @@ export class RabiaProcess implements Program<Input, Effect> {
   #appended(token: number): void {
     const records = this.#pending.get(token)!
     this.#pending.delete(token)
+    this.#running.delete(token)
     this.#tell((observer) => observer.persisted?.(this.node, records))
     this.#machine.input({ kind: 'persisted', token })
   }

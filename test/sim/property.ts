@@ -14,6 +14,8 @@ export class PropertyViolation extends Error {
  * - `electorate`: ballots come from voters of the slot's epoch, and its decision has the votes of enough of them.
  * - `no-regress`: what a node has applied never goes back, except that a crash loses what was not durable.
  * - `compaction`: a log loses only what its node's durable snapshot covers and a quorum has applied.
+ * - `single-primary`: in an epoch one node leads a partition, and nobody else acknowledges anything.
+ * - `durability`: what was acknowledged is read from every node after healing.
  */
 export type Property =
   | 'agreement'
@@ -31,6 +33,8 @@ export type Property =
   | 'bounded-disk'
   | 'no-refusal'
   | 'linearizability'
+  | 'single-primary'
+  | 'durability'
   | 'progress'
 
 export function fail(property: Property, message: string): never {

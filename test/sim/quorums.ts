@@ -1,4 +1,7 @@
-/** Who may vote in which slot, according to what the replicas say, and whether decisions have the votes of enough of them. */
+/**
+ * Who may vote in which slot, according to what the replicas say, and whether decisions have the votes of enough of them, or
+ * proposals of all that leave no other outcome.
+ */
 import type { NodeId } from '../../src/base/ids.ts'
 import type { MembershipSnapshot } from '../../src/cluster/control/members.ts'
 import {
@@ -14,6 +17,8 @@ export class Quorums {
   readonly #reigns: Reign[]
   /** Of slots that nobody has applied: who has a durable vote of which kind. */
   readonly #votes = new Map<SlotNumber, Map<string, Set<NodeId>>>()
+  /** Of the same slots: what each has durably proposed. */
+  readonly #proposals = new Map<SlotNumber, Map<NodeId, string>>()
 
   constructor(founders: readonly NodeId[]) {
     this.#reigns = [{ epoch: 1, slot: 0, voters: founders.toSorted(), name: 'genesis' }]
@@ -52,8 +57,13 @@ export class Quorums {
 
   /** A node has this on its disk. */
   persisted(node: NodeId, record: LogRecord): void {
-    if (record.kind !== 'ballot' || record.ballot.stage !== 'vote') return
+    if (record.kind !== 'ballot' || record.ballot.stage === 'state') return
     const { slot, epoch, ballot } = record
+    if (ballot.stage === 'proposal') {
+      const proposals = this.#proposals.get(slot) ?? new Map<NodeId, string>()
+      this.#proposals.set(slot, proposals.set(node, `${epoch} ${ballot.batch}`))
+      return
+    }
     const votes = this.#votes.get(slot) ?? new Map<string, Set<NodeId>>()
     this.#votes.set(slot, votes)
     const kind = voteOf(epoch, ballot)
@@ -71,9 +81,20 @@ export class Quorums {
         kind.endsWith(suffix) &&
         voters.filter((voter) => nodes.has(voter)).length > tolerated(voters.length),
     )
-    if (!isDecided)
+    if (!isDecided && !this.#isSettled(slot, batch))
       fail('electorate', `slot ${slot} is ${batch} without the votes of enough of ${voters}`)
     this.#votes.delete(slot)
+    this.#proposals.delete(slot)
+  }
+
+  /** Whether no quorum of the proposals leads to anything else. */
+  #isSettled(slot: SlotNumber, batch: string | undefined): boolean {
+    const { epoch, voters } = this.#at(slot)
+    const said = voters.map((voter) => this.#proposals.get(slot)?.get(voter))
+    if (said.some((proposal) => !proposal?.startsWith(`${epoch} `))) return false
+    if (batch !== undefined) return said.every((proposal) => proposal === `${epoch} ${batch}`)
+    const named = said.filter((proposal) => proposal !== `${epoch} undefined`)
+    return named.every((one) => 2 * named.filter((other) => other === one).length <= voters.length)
   }
 
   #at(slot: SlotNumber): Reign {

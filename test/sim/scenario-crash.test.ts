@@ -9,6 +9,7 @@ import {
   ballotIn,
   ballotSaid,
   bounce,
+  cut,
   editDisk,
   fileOf,
   lastSegment,
@@ -37,9 +38,17 @@ function every(n: number): { hits: number; of(matches: boolean): boolean } {
   }
 }
 
+/** Three members that hear each other decide by their proposals alone (R17). */
+function reach(play: Stage, stage: (typeof STAGES)[number]): void {
+  if (stage === 'proposal') return
+  cut(play, [n3], [n1, n2])
+  cut(play, [n1, n2], [n3])
+}
+
 describe.each(STAGES)('with the own %s', (stage) => {
   test('1: a node that loses power before it is durable may say something else afterwards', () => {
     onSeeds({ nodes: 3 }, (play) => {
+      reach(play, stage)
       const fault = every(5)
       let forgotten: Ballot | undefined
       let kept = 0
@@ -59,7 +68,7 @@ describe.each(STAGES)('with the own %s', (stage) => {
           forgotten = undefined
         },
       })
-      play.run(4)
+      play.run(12)
       play.close()
       expect(fault.hits).toBeGreaterThan(10)
       expect(lost).toBeGreaterThan(3)
@@ -69,6 +78,7 @@ describe.each(STAGES)('with the own %s', (stage) => {
 
   test('2: a node killed between its sync and its send says the same thing afterwards', () => {
     onSeeds({ nodes: 3 }, (play) => {
+      reach(play, stage)
       const fault = every(5)
       let promised: Ballot | undefined
       let kept = 0
@@ -87,7 +97,7 @@ describe.each(STAGES)('with the own %s', (stage) => {
           promised = undefined
         },
       })
-      play.run(4)
+      play.run(12)
       play.close()
       expect(kept).toBeGreaterThan(10)
     })
@@ -95,6 +105,7 @@ describe.each(STAGES)('with the own %s', (stage) => {
 
   test('3: a node killed right after its send goes on, and nothing happens twice', () => {
     onSeeds({ nodes: 3 }, (play) => {
+      reach(play, stage)
       const fault = every(5)
       play.cluster.observers.push({
         effect(node, effect) {
@@ -102,7 +113,7 @@ describe.each(STAGES)('with the own %s', (stage) => {
             play.world.schedule(0, () => bounce(play, n1, 'losePower'))
         },
       })
-      play.run(4)
+      play.run(12)
       play.close()
       expect(fault.hits).toBeGreaterThan(10)
     })

@@ -37,6 +37,7 @@ class Puppets {
     if (ballot === undefined) return
     const source = { from: members[from]!, epoch: 1, slot: 1 }
     this.#perform(to, this.slots[to]!.step({ kind: 'ballot', ...source, ballot }))
+    this.#perform(to, this.slots[to]!.step({ kind: 'hurry' }))
   }
 
   #perform(of: number, effects: readonly SlotEffect[]): void {

@@ -241,6 +241,10 @@ test('31: cut in two while they form a cluster, the founders that are fewer than
     expect(play.checker.slots).toBeGreaterThan(10)
     expect(appliedBy(play, [n1])).toBe(0)
     expect(appliedBy(play, [n2])).toBe(0)
+    cut(play, [n1, n2], [n3, n4, n5], false)
+    cut(play, [n3, n4, n5], [n1, n2], false)
+    // Time for the two to have their disks bound.
+    play.run(2)
     play.close()
     expect(play.operator.members.map((node) => play.operator.incarnationOf(node))).not.toContain(
       undefined,

@@ -4,8 +4,8 @@ import { shrink, tryTwice } from './trial.ts'
 
 describe('seeds', () => {
   for (const seed of [1, 2, 3])
-    test(`seed ${seed} has a long history without a violation, and has it again`, () => {
-      const { history, failure, replay } = tryTwice(seed)
+    test(`seed ${seed} has a long history without a violation, and has it again`, async () => {
+      const { history, failure, replay } = await tryTwice(seed)
       expect(failure, replay).toBeUndefined()
       expect(history.slots).toBeGreaterThanOrEqual(SLOTS_MIN)
       expect(history.faultCount).toBeGreaterThanOrEqual(FAULTS_MIN)
@@ -32,10 +32,10 @@ describe('seeds', () => {
 })
 
 describe('shrink', () => {
-  test('finds the few faults that are needed together', () => {
+  test('finds the few faults that are needed together', async () => {
     const all = Array.from({ length: 36 }, (_, i) => i)
     const tried: number[] = []
-    const needed = shrink(all, (some) => {
+    const needed = await shrink(all, (some) => {
       tried.push(some.length)
       return [3, 17, 30].every((place) => some.includes(place))
     })
@@ -43,7 +43,7 @@ describe('shrink', () => {
     expect(tried.length).toBeLessThan(60)
   })
 
-  test('ends with none when the failure needs none', () => {
-    expect(shrink([1, 2, 3], () => true)).toEqual([])
+  test('ends with none when the failure needs none', async () => {
+    expect(await shrink([1, 2, 3], () => true)).toEqual([])
   })
 })

@@ -3,7 +3,7 @@ import type { Trial } from './trial.ts'
 /** What many seeds came to. */
 export class Summary {
   failed = 0
-  #seeds = 0
+  seeds = 0
   #slots = 0
   #forfeited = 0
   #prolonged = 0
@@ -17,7 +17,7 @@ export class Summary {
   readonly #faults = new Map<string, number>()
 
   add({ history, failure }: Trial): void {
-    this.#seeds++
+    this.seeds++
     this.#slots += history.slots
     this.#forfeited += history.forfeited
     this.#prolonged += history.prolonged
@@ -38,10 +38,10 @@ export class Summary {
     const faults = [...this.#faults].sort(([a], [b]) => (a < b ? -1 : 1))
     const usPerSlot = (coreSeconds * 1e6) / (2 * this.#slots)
     return [
-      `${this.#seeds} seeds, each twice, in ${seconds.toFixed(1)} s: ${this.failed} failed`,
+      `${this.seeds} seeds, each twice, in ${seconds.toFixed(1)} s: ${this.failed} failed`,
       `${this.#slots} slots (${this.#forfeited} forfeited, ${this.#prolonged} with a second phase, at most ${this.#phasesMax}), ${this.#operations} operations`,
       `${this.#compactions} snapshots made, ${this.#adoptions} taken over, ${this.#changes} changes of the members`,
-      `${(this.#virtualSeconds / 3_600).toFixed(1)} virtual hours, ${this.#events} events, ${usPerSlot.toFixed(0)} µs of a core per slot, ${((coreSeconds * 500) / this.#seeds).toFixed(0)} ms per history`,
+      `${(this.#virtualSeconds / 3_600).toFixed(1)} virtual hours, ${this.#events} events, ${usPerSlot.toFixed(0)} µs of a core per slot, ${((coreSeconds * 500) / this.seeds).toFixed(0)} ms per history`,
       `faults: ${faults.map(([kind, count]) => `${kind} ${count}`).join(', ')}`,
     ].join('\n')
   }

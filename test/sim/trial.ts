@@ -17,7 +17,7 @@ export type Trial = {
 }
 
 /** Runs the seed twice; with `kept`, only the faults at these places of its plan. */
-export function tryTwice(seed: number, kept?: readonly number[]): Trial {
+export async function tryTwice(seed: number, kept?: readonly number[]): Promise<Trial> {
   const history = run(seed, kept)
   const failure = judge(history, kept === undefined) ?? compare(history, run(seed, kept))
   if (failure === undefined) return { history, failure, replay: undefined }
@@ -25,17 +25,17 @@ export function tryTwice(seed: number, kept?: readonly number[]): Trial {
   const needed =
     history.violation === undefined
       ? places
-      : shrink(places, (some) => run(seed, some).violation !== undefined)
+      : await shrink(places, (some) => run(seed, some).violation !== undefined)
   const all = needed.length === history.plan.length
   const replay = `npm run sim -- --seed ${seed}${all ? '' : ` --faults ${needed.join(',') || 'none'}`}`
   return { history, failure, replay }
 }
 
 /** The smallest list found that still fails: without any half, quarter and so on, down to single places. */
-export function shrink(
+export async function shrink(
   places: readonly number[],
-  fails: (places: readonly number[]) => boolean,
-): readonly number[] {
+  fails: (places: readonly number[]) => boolean | Promise<boolean>,
+): Promise<readonly number[]> {
   let kept = places
   for (
     let size = Math.ceil(kept.length / 2);
@@ -44,7 +44,7 @@ export function shrink(
   )
     for (let from = 0; from < kept.length; ) {
       const fewer = kept.filter((_, i) => i < from || i >= from + size)
-      if (fails(fewer)) kept = fewer
+      if (await fails(fewer)) kept = fewer
       else from += size
     }
   return kept

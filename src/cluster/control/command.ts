@@ -18,6 +18,9 @@ export type ControlCommand = {
 /** Control state is in the memory of every node: of the port. */
 const CONTROL_VALUE_BYTES_MAX = 64 * 1_024
 
+/** Of a UTF-16 unit: what is short by this measure need not be encoded to know its length. */
+const UTF8_BYTES_MAX = 3
+
 /** The limits of `ControlStore.write`; to exceed them is a bug of the caller. */
 export function assertCommand({ operations, preconditions, requestId }: ControlCommand): void {
   assertText(requestId, KEY_BYTES_MAX, 'request id')
@@ -35,8 +38,9 @@ export function assertCommand({ operations, preconditions, requestId }: ControlC
 
 function assertText(text: string, bytesMax: number, what: string): void {
   assert(text.isWellFormed(), `a ${what} with half a surrogate pair`)
+  const isShort = text.length * UTF8_BYTES_MAX <= bytesMax
   assert(
-    text.length <= bytesMax && utf8(text).length <= bytesMax,
+    isShort || (text.length <= bytesMax && utf8(text).length <= bytesMax),
     `a ${what} over ${bytesMax} bytes`,
   )
 }

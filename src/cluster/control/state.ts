@@ -13,6 +13,7 @@
 import { assert } from '../../base/assert.ts'
 import { compareBytes, utf8 } from '../../base/bytes.ts'
 import { AetherError } from '../../base/fault.ts'
+import { Fifo } from '../../base/fifo.ts'
 import type { RequestId } from '../../base/ids.ts'
 import type {
   ControlChange,
@@ -41,7 +42,7 @@ export const CONTROL_STATE_UNITS_MAX = 64 * 1_024 * 1_024
 /** Empty at first, with revision 0. */
 export class ControlState {
   readonly #entries = new Map<string, ControlEntry>()
-  readonly #history: Transition[] = []
+  readonly #history = new Fifo<Transition>()
   readonly #answered = new Map<RequestId, Revision>()
   #historyBytes = 0
   #entryUnits = 0
@@ -81,9 +82,7 @@ export class ControlState {
         const value = operation.kind === 'put' ? operation.value : undefined
         return { key: operation.key, value, revision }
       })
-    const transition = { revision, requestId, changes }
-    const expired = this.#history.slice(0, this.#expiredBy(transition))
-    return { kind: 'accepted', transition, forgotten: expired.map((old) => old.revision) }
+    return { kind: 'accepted', transition: { revision, requestId, changes } }
   }
 
   apply(transition: Transition): void {
@@ -93,7 +92,7 @@ export class ControlState {
       if (value === undefined) this.#entries.delete(key)
       else this.#entries.set(key, { value, revision })
     }
-    for (const old of this.#history.splice(0, this.#expiredBy(transition))) {
+    for (const old of this.#history.take(this.#expiredBy(transition))) {
       this.#answered.delete(old.requestId)
       this.#historyBytes -= sizeOf(old)
     }
@@ -105,7 +104,7 @@ export class ControlState {
    * entries in the same order.
    */
   snapshot(): ControlStateSnapshot {
-    return { entries: [...this.#entries], history: [...this.#history] }
+    return { entries: [...this.#entries], history: this.#history.after(0) }
   }
 
   /**
@@ -115,7 +114,7 @@ export class ControlState {
   restore({ entries, history }: ControlStateSnapshot): void {
     this.#clear()
     for (const transition of history) {
-      const isNext = this.#history.length === 0 || transition.revision === this.#revision + 1
+      const isNext = this.#history.size === 0 || transition.revision === this.#revision + 1
       if (!isNext) throw damaged(`revision ${transition.revision} follows ${this.#revision}`)
       this.#remember(transition)
     }
@@ -131,13 +130,13 @@ export class ControlState {
    * any more.
    */
   after(revision: Revision): readonly Transition[] | undefined {
-    const oldest = this.#revision - this.#history.length
-    return revision < oldest ? undefined : this.#history.slice(revision - oldest)
+    const oldest = this.#revision - this.#history.size
+    return revision < oldest ? undefined : this.#history.after(revision - oldest)
   }
 
   #clear(): void {
     this.#entries.clear()
-    this.#history.length = 0
+    this.#history.take(this.#history.size)
     this.#answered.clear()
     this.#historyBytes = 0
     this.#entryUnits = 0
@@ -167,7 +166,7 @@ export class ControlState {
 
   /** How many of the oldest retained transitions make way for this one. */
   #expiredBy(transition: Transition): number {
-    let count = this.#history.length + 1
+    let count = this.#history.size + 1
     let sizeBytes = this.#historyBytes + sizeOf(transition)
     let expired = 0
     for (const old of this.#history) {
@@ -186,12 +185,7 @@ export type ControlDecision =
   | { readonly kind: 'refused'; readonly conflict: ControlConflict }
   /** The entries would take more than `CONTROL_STATE_UNITS_MAX`. */
   | { readonly kind: 'full' }
-  | {
-      readonly kind: 'accepted'
-      readonly transition: Transition
-      /** Of the transitions that are retained no longer when this one is applied. */
-      readonly forgotten: readonly Revision[]
-    }
+  | { readonly kind: 'accepted'; readonly transition: Transition }
 
 /** Entries, and the retained transitions that led to them, oldest first. */
 export type ControlStateSnapshot = {

@@ -121,7 +121,8 @@ export class ChunkKeeper {
     }
     if (missing > 0) return this.#walkLater()
     this.#pauseMs = WALK_PAUSE_MS
-    this.#walkDueMs = performance.now() + WALK_AGAIN_MS
+    // Unless another one was asked for meanwhile.
+    if (!this.#isWalkDue) this.#walkDueMs = performance.now() + WALK_AGAIN_MS
   }
 
   async #lookAtNoticed(nowMs: number): Promise<void> {

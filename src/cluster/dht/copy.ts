@@ -9,7 +9,7 @@ import { Fetch, type LogChange } from './fetch.ts'
 import type { Retained } from './history.ts'
 import { recordKey } from './key.ts'
 import { endOf, Log, type Run } from './log.ts'
-import type { Append, AppendedWrite, Page, Pull, Sealed } from './message.ts'
+import type { Append, AppendedWrite, Committed, Page, Pull, Sealed } from './message.ts'
 import type { Outbox } from './outbox.ts'
 import { readPromise, sealOperation } from './promise.ts'
 import { decodeRecord } from './record.ts'
@@ -35,6 +35,8 @@ export class Copy {
   #had: Version | undefined
   #fetch: Fetch | undefined
   #committed: Version = VERSION_NONE
+  /** The same at the replica that is fetched from, as it was when that began. */
+  #committedThere: Version = VERSION_NONE
 
   /** Takes ownership of `history`. */
   constructor(options: CopyOptions, history: Retained[]) {
@@ -141,10 +143,18 @@ export class Copy {
       this.#out.send(from, { kind: 'appended', epoch, version: end })
     } else {
       // What waits for the disk may yet turn out to be what is missing.
-      if (this.#out.isDurable) this.fetch(from, epoch, history)
+      if (this.#out.isDurable) this.fetch(from, epoch, history, committed)
       return
     }
     if (compareVersions(committed, this.#committed) > 0) this.#committed = committed
+  }
+
+  /** A primary of the promised epoch has committed that. Who does not have it yet hears of it with what is missing. */
+  learnFrom({ epoch, version }: Committed): void {
+    if (this.#fetch !== undefined || !this.isComplete || version.epoch !== epoch) return
+    // What ends in the epoch of a primary is the beginning of what that has.
+    if (this.log.durable.epoch !== epoch || this.log.durable.seq < version.seq) return
+    if (compareVersions(version, this.#committed) > 0) this.#committed = version
   }
 
   /** The primary has known this to be committed. */
@@ -163,11 +173,20 @@ export class Copy {
   /** The answer to `seal`, when the promise is durable. */
   sealed(epoch: number): Sealed {
     const history = this.isComplete ? this.log.runs() : undefined
-    return { kind: 'sealed', epoch, history, had: this.#had ?? this.log.durable }
+    const had = this.#isBlank(epoch) ? undefined : (this.#had ?? this.log.durable)
+    return { kind: 'sealed', epoch, history, had }
   }
 
-  /** Becomes equal to another replica with this history. Everything here is durable. */
-  fetch(from: NodeId, epoch: number, history: readonly Run[]): void {
+  /**
+   * Becomes equal to another replica with this history, of which that knows so much to be committed. Everything here is
+   * durable.
+   */
+  fetch(
+    from: NodeId,
+    epoch: number,
+    history: readonly Run[],
+    committed: Version = VERSION_NONE,
+  ): void {
     const { partition, bounds, view, nextTurn } = this.#options
     const fetch: Fetch = new Fetch({
       partition,
@@ -187,6 +206,7 @@ export class Copy {
         this.#out.persist(operations, version, { kind: 'fetch', fetch, change }),
     })
     this.#fetch = fetch
+    this.#committedThere = committed
     fetch.begin()
   }
 
@@ -213,6 +233,16 @@ export class Copy {
     this.#fetch = undefined
   }
 
+  /**
+   * Every primary begins with a write. Who has none when the first epoch is over has never been given anything, or has lost
+   * its disk and with it what it once acknowledged.
+   */
+  #isBlank(epoch: number): boolean {
+    const { origin } = this.#options.placement() ?? {}
+    const isEmpty = this.#had === undefined && this.log.durable.seq === 0
+    return isEmpty && epoch > 1 && origin === undefined
+  }
+
   #accept(write: AppendedWrite, ackTo: AckTo): void {
     const { version, record } = write
     const { requestId, space, partitionKey } = decodeRecord(record)
@@ -232,6 +262,9 @@ export class Copy {
       return
     }
     this.#fetch = undefined
+    if (compareVersions(this.#committedThere, this.#committed) > 0) {
+      this.#committed = this.#committedThere
+    }
     const { from, epoch } = fetch
     this.#out.send(from, { kind: 'appended', epoch, version: this.log.durable })
   }

@@ -9,6 +9,7 @@ import type { Run } from './log.ts'
 export type ReplicaMessage =
   | Append
   | Appended
+  | Committed
   | Seal
   | Sealed
   | Confirm
@@ -45,6 +46,13 @@ export type Appended = {
   readonly version: Version
 }
 
+/** From the primary, which has been quiet since: its sequence is committed up to `version`, of its epoch. Has no answer. */
+export type Committed = {
+  readonly kind: 'committed'
+  readonly epoch: number
+  readonly version: Version
+}
+
 /** From a primary that takes over: accept nothing more of earlier epochs, and say what you have. */
 export type Seal = { readonly kind: 'seal'; readonly epoch: number }
 
@@ -56,9 +64,9 @@ export type Sealed = {
   readonly history: readonly Run[] | undefined
   /**
    * What this replica has ever said it has, and what was answered because of it, is in every
-   * history that ends here or later.
+   * history that ends here or later. Undefined when there is nothing to tell it by: its disk may have been lost.
    */
-  readonly had: Version
+  readonly had: Version | undefined
 }
 
 /** From the primary, for a read: has a later epoch been promised? */

@@ -43,8 +43,8 @@ export class Primary {
   readonly #overlay = new Map<string, Pending>()
   /** How far each other replica is known to have come in this epoch. */
   readonly #acks = new Map<NodeId, number>()
-  /** The same at the last tick: who does not move has missed something. */
-  #acksBefore = new Map<NodeId, number>()
+  /** The same at the last tick, and for how many ticks it has been so: who does not move for long has missed something. */
+  readonly #stands = new Map<NodeId, Stand>()
   /** Up to where each has been told that writes are committed. */
   readonly #told = new Map<NodeId, number>()
   /** What was durable here at the last tick, and at the one before it. */
@@ -175,11 +175,12 @@ export class Primary {
     for (const other of others) {
       const acked = this.#acks.get(other) ?? 0
       const isBehind = acked < this.#log.durable.seq
-      const isTold = (this.#told.get(other) ?? 0) >= this.#committed.seq
-      const isQuiet = acked === (this.#acksBefore.get(other) ?? 0)
-      if (isQuiet && (isBehind || !isTold)) this.#append(other, undefined)
+      const quietTicks = this.#quietTicks(other, acked)
+      if (quietTicks === 0) continue
+      if (!isBehind) this.#tellCommitted(other)
+      // A disk that is slow is no reason to ask: that would only give it more to do.
+      else if (quietTicks % bounds.repeatTicks === 0) this.#append(other, undefined)
     }
-    this.#acksBefore = new Map(this.#acks)
     this.#durableBefore = this.#durableLast
     this.#durableLast = this.#log.durable.seq
     for (const write of this.#inFlight) {
@@ -263,6 +264,22 @@ export class Primary {
     host.order({ ...record, version }, bytes, entries, append)
   }
 
+  #quietTicks(other: NodeId, acked: number): number {
+    const stand = this.#stands.get(other)
+    const ticks = stand?.acked === acked ? stand.ticks + 1 : 0
+    this.#stands.set(other, { acked, ticks })
+    return ticks
+  }
+
+  /** With the next write at the latest; by itself when there is none. */
+  #tellCommitted(to: NodeId): void {
+    const { epoch, host } = this.#options
+    const version = this.committed
+    if (version === undefined || (this.#told.get(to) ?? 0) >= version.seq) return
+    this.#told.set(to, version.seq)
+    host.send(to, { kind: 'committed', epoch, version })
+  }
+
   #append(to: NodeId, write: AppendedWrite | undefined): void {
     const { epoch, host } = this.#options
     const committed = this.committed ?? VERSION_NONE
@@ -340,6 +357,8 @@ export type PrimaryHost = {
   /** From here on it serves. */
   serving(epoch: number): void
 }
+
+type Stand = { readonly acked: number; readonly ticks: number }
 
 type InFlight = {
   readonly version: Version

@@ -134,8 +134,13 @@ const FIELDS: { readonly [K in ReplicaMessage['kind']]: Field<Parts<K>> } = {
     write: maybe(write, undefined),
   }),
   appended: record<Parts<'appended'>>({ epoch, version }),
+  committed: record<Parts<'committed'>>({ epoch, version }),
   seal: record<Parts<'seal'>>({ epoch }),
-  sealed: record<Parts<'sealed'>>({ epoch, history: maybe(history, undefined), had: version }),
+  sealed: record<Parts<'sealed'>>({
+    epoch,
+    history: maybe(history, undefined),
+    had: maybe(version, undefined),
+  }),
   confirm: record<Parts<'confirm'>>({ epoch, turn }),
   confirmed: record<Parts<'confirmed'>>({ epoch, turn }),
   pull: record<Parts<'pull'>>({

@@ -44,6 +44,8 @@ export class ReplicaHost {
   readonly #queue: PersistQueue<Persisting>
   readonly #sender: ReplicaSender | undefined
   readonly #hosted: (Hosted | undefined)[] = new Array(PARTITIONS_MAX)
+  /** Those for which time may have to pass. */
+  readonly #busy = new Set<Hosted>()
   readonly #openings = new Openings((partition, held) => this.#recover(partition, held))
   readonly #clients = new Clients()
   readonly #applied: AppliedListener[] = []
@@ -228,8 +230,9 @@ export class ReplicaHost {
   }
 
   #tick(): void {
-    for (const hosted of this.#hosted) {
-      if (hosted?.replica.isBusy) this.#step(hosted, { kind: 'tick' })
+    for (const hosted of this.#busy) {
+      if (hosted.replica.isBusy) this.#step(hosted, { kind: 'tick' })
+      else this.#busy.delete(hosted)
     }
   }
 
@@ -284,6 +287,7 @@ export class ReplicaHost {
   }
 
   #perform(hosted: Hosted, effects: readonly ReplicaEffect[]): void {
+    this.#busy.add(hosted)
     for (const effect of effects) {
       switch (effect.kind) {
         case 'persist': {

@@ -214,6 +214,7 @@ export class Replica {
   #receive(from: NodeId, message: ReplicaMessage): void {
     switch (message.kind) {
       case 'append':
+      case 'committed':
       case 'seal':
       case 'confirm':
       case 'pull':
@@ -250,6 +251,10 @@ export class Replica {
       case 'append':
         this.#observe(message.epoch)
         if (this.#primary === undefined) this.#copy.follow(from, message)
+        break
+      case 'committed':
+        this.#observe(message.epoch)
+        if (this.#primary === undefined) this.#copy.learnFrom(message)
         break
       case 'seal':
         this.#observe(message.epoch)
@@ -347,4 +352,4 @@ export type ReplicaStatus = {
   readonly isFetching: boolean
 }
 
-type Asking = 'append' | 'seal' | 'confirm' | 'pull'
+type Asking = 'append' | 'committed' | 'seal' | 'confirm' | 'pull'

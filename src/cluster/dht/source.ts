@@ -1,3 +1,4 @@
+import { hex } from '../../base/bytes.ts'
 import type { NodeId, PartitionId } from '../../base/ids.ts'
 import type { Version } from '../../base/port.ts'
 import type { EngineEntry, EngineRange } from '../../storage/index.ts'
@@ -32,8 +33,11 @@ export class Source {
     const { log, partition, bounds, scan, send } = this.#options
     if (since !== undefined && after === undefined && log.reachesBackTo(since)) {
       const page = this.#records(pull, since)
-      if (page !== undefined) send(from, page)
-      return
+      if (page === 'trimmed') return
+      if (page !== 'too-large') {
+        send(from, page)
+        return
+      }
     }
     const prefix = partitionPrefix(partition)
     const gte = after === undefined ? prefix : keyAfter(after)
@@ -55,31 +59,39 @@ export class Source {
     this.#scans.clear()
   }
 
-  /** Undefined when the engine is a commit ahead of the log and has trimmed a record: to be asked again. */
-  #records({ epoch, turn, keys, oldest }: Pull, since: Version): RecordPage | undefined {
+  /**
+   * 'trimmed' when the engine is a commit ahead of the log and has trimmed a record: to be asked again. 'too-large' when the
+   * entries asked for have become more than a page: then the replica is to read all entries, page by page.
+   */
+  #records(
+    { epoch, turn, keys, oldest }: Pull,
+    since: Version,
+  ): RecordPage | 'trimmed' | 'too-large' {
     const { log, view, bounds } = this.#options
     const entries = new Map<string, RecordPage['entries'][number]>()
     let bytes = 0
     const add = (key: Uint8Array) => {
-      const name = key.join()
+      const name = hex(key)
       if (entries.has(name)) return
       const value = view(key)
       entries.set(name, { key, value })
       bytes += key.length + (value?.length ?? 0)
     }
     for (const key of keys) add(key)
+    if (bytes > bounds.pageBytes) return 'too-large'
     const newer: EngineEntry[] = []
     for (const { version } of log.after(since)) {
       if (newer.length > 0 && bytes >= bounds.pageBytes) break
       const record = this.#record(version)
-      if (record === undefined) return undefined
+      if (record === undefined) return 'trimmed'
       newer.push(record)
       for (const key of keysOf(this.#options.partition, record.value)) add(key)
+      if (bytes > 2 * bounds.pageBytes) return 'too-large'
     }
     const older: EngineEntry[] = []
     for (const { version } of log.before(Math.min(oldest, since.seq + 1))) {
       const record = this.#record(version)
-      if (record === undefined) return undefined
+      if (record === undefined) return 'trimmed'
       older.push(record)
     }
     return { kind: 'records', epoch, turn, older, newer, entries: [...entries.values()] }

@@ -8,7 +8,8 @@ import { compareVersions } from './version.ts'
  * What the replicas say that a new primary has asked to promise its epoch. None of them accepts
  * anything of earlier epochs any more. A write that was answered is at `write` of them, so of any
  * `seal` of them at least one had it; the history that ends last, and no earlier than what any of these
- * had, has it too. One that is incomplete is counted and cannot be chosen.
+ * had, has it too. One that is incomplete is counted and cannot be chosen. One that cannot tell what it had is not counted
+ * before everybody has answered: then there is nothing more to be found.
  */
 export class Takeover {
   readonly epoch: number
@@ -29,9 +30,9 @@ export class Takeover {
       this.#answers.set(from, answer)
   }
 
-  /** Who has not answered. */
+  /** Who has not answered, or may say more when asked again. */
   missing(): readonly NodeId[] {
-    return this.#replicas.filter((replica) => !this.#answers.has(replica))
+    return this.#replicas.filter((replica) => this.#answers.get(replica)?.had === undefined)
   }
 
   /** Forgets all answers, so that others are chosen from. */
@@ -46,11 +47,13 @@ export class Takeover {
    */
   choose(self: NodeId, patienceTicks: number): Adoption | undefined {
     if (!this.#answers.has(self)) return undefined
-    const isHasty = this.#quorums.write === 1 && this.missing().length > 0
+    const isHasty = this.#quorums.write === 1 && this.#answers.size < this.#replicas.length
     if (isHasty && this.age < patienceTicks) return undefined
     const best = this.#best(self)
     if (best === undefined) return undefined
-    const isCovered = ({ had }: Sealed) => compareVersions(had, endOf(best.history)) <= 0
+    const isTrusted = this.#answers.size === this.#replicas.length || this.#quorums.write === 1
+    const isCovered = ({ had }: Sealed) =>
+      had === undefined ? isTrusted : compareVersions(had, endOf(best.history)) <= 0
     const covered = [...this.#answers.values()].filter(isCovered)
     return covered.length < this.#quorums.seal ? undefined : best
   }

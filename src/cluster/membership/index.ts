@@ -1,3 +1,4 @@
+export type * from '../report.ts'
 export type * from './admin.ts'
 export * from './admission.ts'
 export type * from './callbacks.ts'

@@ -16,9 +16,11 @@ export class Agreement {
   readonly #coin: Coin
   readonly #bodies = new Map<BatchId, Batch>()
   readonly #recorded: Ballot[] = []
-  /** What happens once the ballots of a member without others are durable. */
-  #held: AgreementEffect[] | undefined
+  readonly #heard = new Set<NodeId>()
+  readonly #find: (id: BatchId) => Batch | undefined
   #slot: Slot | undefined
+  #isPatient: boolean
+  readonly #carriesBody: boolean
   /** Decided, but its body is not known yet: a peer will repeat it. */
   #missing: BatchId | undefined
 
@@ -27,6 +29,9 @@ export class Agreement {
     this.electorate = options.electorate
     this.#self = options.self
     this.#coin = options.coin
+    this.#find = options.find
+    this.#isPatient = options.isPatient
+    this.#carriesBody = options.carriesBody
   }
 
   /** Whether this node has said, or is about to say, anything in this slot. */
@@ -36,13 +41,17 @@ export class Agreement {
 
   /** The own durable ballots, in order. */
   get ballots(): readonly Ballot[] {
-    if (this.#held) return []
     return this.#slot?.state.own ?? this.#recorded
   }
 
   /** The phase of the last own durable ballot. */
   get phase(): Phase {
     return this.ballots.at(-1)?.phase ?? 0
+  }
+
+  /** Whether every other member has said something in this slot. */
+  get hasHeardAll(): boolean {
+    return this.#heard.size >= this.electorate.members.length - 1
   }
 
   /** The last phase in which this node has voted. */
@@ -62,7 +71,7 @@ export class Agreement {
   }
 
   body(id: BatchId | undefined): Batch | undefined {
-    return id === undefined ? undefined : this.#bodies.get(id)
+    return id === undefined ? undefined : (this.#bodies.get(id) ?? this.#find(id))
   }
 
   /** Takes part: goes on where the replayed ballots end, or begins, with nothing to propose if need be (R6). */
@@ -78,22 +87,34 @@ export class Agreement {
   }
 
   persisted(): readonly AgreementEffect[] {
-    const held = this.#held
-    this.#held = undefined
-    if (held) return held
     return this.#step({ kind: 'persisted' })
+  }
+
+  /** Waits no longer for all proposals: some member is not there, or has not waited itself. */
+  hurry(): readonly AgreementEffect[] {
+    if (!this.#slot || !this.#isPatient) return []
+    this.#isPatient = false
+    return this.#step({ kind: 'hurry' })
   }
 
   /** What a member said in this slot, or in another one that has its number. */
   hear(from: NodeId, message: Ballots): readonly AgreementEffect[] {
     const { epoch, slot, batch, ballots } = message
     if (batch && epoch === this.electorate.epoch) this.#bodies.set(batch.id, batch)
+    if (epoch === this.electorate.epoch && this.electorate.members.includes(from)) {
+      this.#heard.add(from)
+      if (ballots.some(({ stage }) => stage !== 'proposal')) this.#isPatient = false
+    }
     const effects: AgreementEffect[] = []
     for (const ballot of ballots) {
       effects.push(...this.#step({ kind: 'ballot', from, epoch, slot, ballot }))
     }
-    if (this.#missing !== undefined) effects.push(...this.#decided(this.#missing))
-    return effects
+    return [...effects, ...this.complete()]
+  }
+
+  /** A body may have become known that this slot was only waiting for. */
+  complete(): readonly AgreementEffect[] {
+    return this.#missing === undefined ? [] : this.#decided(this.#missing)
   }
 
   /** Whether this outcome, learned from a peer, is the one this node has come to, if it has come to any. */
@@ -110,9 +131,13 @@ export class Agreement {
   #step(input: SlotInput): AgreementEffect[] {
     assert(this.#slot || input.kind === 'ballot', 'only a member acts')
     const effects: AgreementEffect[] = []
-    for (const effect of this.#slot?.step(input) ?? []) {
+    const steps = this.#slot?.step(input) ?? []
+    if (!this.#isPatient && input.kind !== 'hurry') {
+      steps.push(...(this.#slot?.step({ kind: 'hurry' }) ?? []))
+    }
+    for (const effect of steps) {
       if (effect.kind === 'persist') {
-        effects.push(this.#cast(effect.ballot))
+        effects.push({ kind: 'persist', record: this.#record(effect.ballot) })
       } else if (effect.kind === 'send') {
         effects.push({ kind: 'send', message: this.#message([effect.ballot], false) })
       } else if (effect.kind === 'decided') {
@@ -122,20 +147,6 @@ export class Agreement {
       }
     }
     return effects
-  }
-
-  /** A member without others knows all its ballots of the slot at once: they go to the disk together. */
-  #cast(ballot: Ballot): AgreementEffect {
-    const record = this.#record(ballot)
-    if (this.electorate.members.length > 1) return { kind: 'persist', records: [record] }
-    const records = [record]
-    const held: AgreementEffect[] = []
-    for (const effect of this.#step({ kind: 'persisted' })) {
-      if (effect.kind === 'persist') records.push(...effect.records)
-      else if (effect.kind === 'decided') held.push(effect)
-    }
-    this.#held ??= held
-    return { kind: 'persist', records }
   }
 
   #decided(batch: BatchId | undefined): AgreementEffect[] {
@@ -149,9 +160,11 @@ export class Agreement {
     return { kind: 'ballot', epoch: this.electorate.epoch, slot: this.number, ballot, batch }
   }
 
+  /** The origin has sent the batch to everybody: its body comes again only if that seems to have been lost (R2). */
   #message(ballots: readonly Ballot[], repeats: boolean): Ballots {
     const [first] = ballots
-    const batch = first?.stage === 'proposal' ? this.body(first.batch) : undefined
+    const isNeeded = (repeats || this.#carriesBody) && first?.stage === 'proposal'
+    const batch = isNeeded ? this.body(first.batch) : undefined
     const { epoch } = this.electorate
     return { kind: 'ballots', epoch, slot: this.number, ballots, batch, repeats }
   }
@@ -167,11 +180,17 @@ type AgreementOptions = {
   readonly coin: Coin
   readonly number: SlotNumber
   readonly electorate: Electorate
+  /** Where bodies are that came without a ballot. */
+  readonly find: (id: BatchId) => Batch | undefined
+  /** Whether it waits for the proposals of all members. */
+  readonly isPatient: boolean
+  /** Whether a proposal carries the body of its batch when it is first made, too. */
+  readonly carriesBody: boolean
 }
 
 /** `decided` comes last, and once: it has the body of what was decided, or none when the slot is forfeited. */
 export type AgreementEffect =
-  | { readonly kind: 'persist'; readonly records: readonly LogRecord[] }
+  | { readonly kind: 'persist'; readonly record: LogRecord }
   | { readonly kind: 'send'; readonly message: Ballots }
   | { readonly kind: 'decided'; readonly body: Batch | undefined }
   | { readonly kind: 'violation'; readonly from: NodeId }

@@ -31,3 +31,28 @@ export type Batch = {
 export function batchId(origin: NodeId, boot: string, seq: number): BatchId {
   return `${origin}/${boot}/${seq}` as BatchId
 }
+
+/**
+ * Batches that are decided together, as one: the same on every node that has the same `parts`. Of one part it is that part. It
+ * is never queued: its parts are.
+ */
+export function bundle(parts: readonly [Batch, ...Batch[]]): Batch {
+  const [first] = parts
+  if (parts.length === 1) return first
+  return {
+    id: parts.map(({ id }) => id).join(JOINT) as BatchId,
+    origin: first.origin,
+    seq: parts.at(-1)?.seq ?? first.seq,
+    // As if all were as old as the oldest, which is never too young for anything forgotten (R12).
+    stamp: Math.min(...parts.map(({ stamp }) => stamp)),
+    requests: parts.flatMap(({ requests }) => requests),
+  }
+}
+
+/** The ids of what was bundled under `id`; itself, when nothing was. */
+export function partsOf(id: BatchId): readonly BatchId[] {
+  return id.split(JOINT) as BatchId[]
+}
+
+/** No name of a node has it. */
+const JOINT = '+'

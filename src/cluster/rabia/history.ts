@@ -1,5 +1,5 @@
 import type { SlotNumber } from './ballot.ts'
-import type { Batch, BatchId } from './batch.ts'
+import { type Batch, type BatchId, partsOf } from './batch.ts'
 import type { Message } from './message.ts'
 
 /**
@@ -36,7 +36,7 @@ export class History {
     return this.#first + this.size
   }
 
-  /** Whether a kept decision is this batch. */
+  /** Whether a kept decision is this batch, or has it as a part. */
   has(id: BatchId): boolean {
     return this.#ids.has(id)
   }
@@ -45,7 +45,7 @@ export class History {
   add(batch: Batch | undefined): void {
     this.#batches.push(batch ?? null)
     this.#units += sizeOf(batch)
-    if (batch) this.#ids.add(batch.id)
+    if (batch) for (const id of partsOf(batch.id)) this.#ids.add(id)
     this.#shrink()
   }
 
@@ -88,7 +88,7 @@ export class History {
     this.#start++
     this.#first++
     this.#units -= sizeOf(batch)
-    if (batch) this.#ids.delete(batch.id)
+    if (batch) for (const id of partsOf(batch.id)) this.#ids.delete(id)
     // Dropping one by one from the front of an array would move all others each time.
     if (this.#start * 2 > this.#batches.length) {
       this.#batches.splice(0, this.#start)

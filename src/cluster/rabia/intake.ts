@@ -110,7 +110,7 @@ type IntakeOptions = {
 }
 
 /** One batch is being decided while the next one travels. */
-const OPEN_MAX = 1
+const OPEN_MAX = 2
 
 function keyOf(request: Request): string {
   return `${request.seq} ${request.client}`

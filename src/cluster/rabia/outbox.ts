@@ -7,6 +7,7 @@ export class Outbox {
   /** Whom a broadcast reaches. */
   peers: readonly NodeId[] = []
   #effects: Effect[] = []
+  #held: Message[] = []
 
   push(...effects: readonly Effect[]): void {
     for (const effect of effects) this.#effects.push(effect)
@@ -17,7 +18,20 @@ export class Outbox {
   }
 
   broadcast(message: Message): void {
+    this.release()
     this.send(this.peers, message)
+  }
+
+  /** Broadcasts the message right before the next one, for it is needed no earlier: together they cost little more than one. */
+  hold(message: Message): void {
+    this.#held.push(message)
+  }
+
+  /** Broadcasts what is held now. */
+  release(): void {
+    const held = this.#held
+    this.#held = []
+    for (const message of held) this.send(this.peers, message)
   }
 
   /** Everything since the last call. */

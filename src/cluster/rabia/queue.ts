@@ -1,4 +1,6 @@
-import type { Batch, BatchId } from './batch.ts'
+import type { SlotNumber } from './ballot.ts'
+import { type Batch, type BatchId, bundle, partsOf } from './batch.ts'
+import { sizeOf } from './history.ts'
 
 /**
  * The batches a node knows of and no slot has decided yet, ordered by (stamp, origin, seq, id) so that all nodes tend to
@@ -15,12 +17,32 @@ export class BatchQueue {
     return this.#sorted[0]
   }
 
+  /** The batch of this id, or the bundle if all its parts are here. */
   find(id: BatchId): Batch | undefined {
-    return this.#sorted.find((batch) => batch.id === id)
+    const parts = partsOf(id).map((part) => this.#sorted.find((batch) => batch.id === part))
+    const [first, ...rest] = parts.filter((part) => part !== undefined)
+    return first && rest.length === parts.length - 1 ? bundle([first, ...rest]) : undefined
   }
 
-  /** Keeps the batch unless it is known, or its origin has too many: it will repeat what is dropped here. */
+  /**
+   * What to propose in `slot`: all that was sealed in slots before, together (R18); else the head.
+   */
+  next(slot: SlotNumber): Batch | undefined {
+    const [first, ...rest] = this.#sorted
+    if (!first) return undefined
+    const parts: [Batch, ...Batch[]] = [first]
+    let units = sizeOf(first)
+    for (const batch of rest) {
+      units += sizeOf(batch)
+      if (batch.stamp >= slot || units > BUNDLE_UNITS_MAX || parts.length === PARTS_MAX) break
+      parts.push(batch)
+    }
+    return bundle(parts)
+  }
+
+  /** Keeps the batch unless it is known, is a bundle, or its origin has too many: it will repeat what is dropped here. */
   add(batch: Batch): void {
+    if (partsOf(batch.id).length > 1) return
     let ofOrigin = 0
     let place = this.#sorted.length
     for (let i = this.#sorted.length - 1; i >= 0; i--) {
@@ -36,11 +58,20 @@ export class BatchQueue {
     this.#sorted.length = 0
   }
 
+  /** Removes the batch, or the parts of the bundle. */
   remove(id: BatchId): void {
-    const place = this.#sorted.findIndex((batch) => batch.id === id)
-    if (place >= 0) this.#sorted.splice(place, 1)
+    for (const part of partsOf(id)) {
+      const place = this.#sorted.findIndex((batch) => batch.id === part)
+      if (place >= 0) this.#sorted.splice(place, 1)
+    }
   }
 }
+
+/** Four full batches: what is written and sent for a slot stays small. */
+const BUNDLE_UNITS_MAX = 256 * 1_024
+
+/** One of each voter; their names together are no longer than a name may be. */
+const PARTS_MAX = 5
 
 /** More than an origin has open, since batches of its earlier starts may still wait. */
 const PER_ORIGIN_MAX = 8

@@ -5,11 +5,11 @@
  * 2. Every batch that a message mentions is queued (R2), and whoever hears of the current slot takes part in it (R6).
  * 3. What was said is repeated until the slot is over (R4); afterwards the decision answers for it (R5).
  *
- * The rules R1 to R17 are in docs/decisions/008-rabia-rules.md.
+ * The rules R1 to R18 are in docs/decisions/008-rabia-rules.md.
  */
 import type { NodeId } from '../../base/ids.ts'
 import type { SlotNumber } from './ballot.ts'
-import type { Batch, Request } from './batch.ts'
+import { type Batch, partsOf, type Request } from './batch.ts'
 import { commonCoin } from './coin.ts'
 import type { Effect, Input } from './effect.ts'
 import { Franchise } from './franchise.ts'
@@ -58,6 +58,7 @@ export class Rabia {
       host: {
         mayVote: () => this.#franchise.mayVote,
         speaks: () => this.#franchise.speak(),
+        proposing: () => this.#seal(),
         applied: (batch, settled) => this.#applied(batch, settled),
         entered: () => this.#enter(),
       },
@@ -139,11 +140,13 @@ export class Rabia {
 
   #tick(): void {
     const { peers } = this.#out
+    this.#out.release()
     this.#out.push(...this.#sequencer.journal.flush())
     this.#transfer.tick(this.#agreed())
     this.#transfer.compact()
     const action = this.#pace.tick(this.#ledger.slot, this.#isBusy())
     if (action === 'repeat') {
+      this.#sequencer.hurry()
       // Whatever is ahead, requests have gathered long enough.
       this.#seal()
       this.#repeatTo(peers)
@@ -197,12 +200,18 @@ export class Rabia {
     return this.#franchise.isVoter ? this.#sequencer.queue.size : 0
   }
 
-  /** Requests gather while an own batch waits; a second one is known to everybody when its turn comes. */
+  /**
+   * Requests gather while something is ahead of them, and are sealed when the own proposal is about to leave: late enough to hold many,
+   * early enough to be known to everybody when the next slot begins.
+   */
   #seal(): void {
     const batch = this.#intake.seal(this.#ledger.slot)
     if (!batch) return
+    const hasTime = this.#ahead > 0
     this.#sequencer.queue.add(batch)
-    this.#out.broadcast({ kind: 'forward', batch })
+    // In time for the next slot if it comes before the own proposal in this one.
+    if (hasTime) this.#out.hold({ kind: 'forward', batch })
+    else this.#out.broadcast({ kind: 'forward', batch })
     this.#sequencer.propose()
   }
 
@@ -268,12 +277,13 @@ export class Rabia {
   }
 
   #receiveBallots(from: NodeId, message: Ballots): void {
-    const { slot, history, electorate } = this.#ledger
     // Epochs only grow: nobody has said that in this slot or a later one.
-    if (message.slot >= slot && message.epoch < electorate.epoch) return
+    const { epoch } = this.#ledger.electorate
+    if (message.slot >= this.#ledger.slot && message.epoch < epoch) return
     this.#peers.hear(from, message)
     this.#peers.hasReached(from, message.slot - 1)
     if (message.batch) this.#sequencer.learn(message.batch)
+    const { slot, history } = this.#ledger
     if (message.slot < history.end) {
       if (this.#sequencer.needsHelp(message)) this.#transfer.answer(from, message.slot)
       this.#sequencer.propose()
@@ -311,7 +321,7 @@ export class Rabia {
   }
 
   #applied(batch: Batch | undefined, settled: readonly Settled[]): void {
-    if (batch) this.#intake.close(batch.id)
+    if (batch) for (const id of partsOf(batch.id)) this.#intake.close(id)
     for (const { request, outcome } of settled) {
       this.#intake.settle(request, outcome)
     }
@@ -323,7 +333,7 @@ export class Rabia {
   #enter(): void {
     this.#transfer.compact()
     this.#read()
-    if (this.#ahead <= AHEAD_MAX) this.#seal()
+    if (this.#ahead === 0) this.#seal()
     this.#sequencer.enter()
     this.#hearEarly()
   }
@@ -361,12 +371,6 @@ export class Rabia {
     return this.#peers.appliedByQuorum(electorate, this.#options.self, slot - 1)
   }
 }
-
-/**
- * A batch is sealed when no more than this many are ahead of it: late enough to hold all that has gathered, early enough to
- * be known to everybody when its turn comes.
- */
-const AHEAD_MAX = 1
 
 /** Ballots of a slot from up to five members; what is dropped comes again. */
 const EARLY_MAX = 64

@@ -3,7 +3,7 @@ import { AetherError } from '../../base/fault.ts'
 import type { NodeId } from '../../base/ids.ts'
 import { Agreement, type AgreementEffect } from './agreement.ts'
 import type { Ballot, Phase, SlotNumber } from './ballot.ts'
-import type { Batch } from './batch.ts'
+import type { Batch, BatchId } from './batch.ts'
 import type { Coin } from './coin.ts'
 import { Journal } from './journal.ts'
 import type { Ledger, Settled } from './ledger.ts'
@@ -23,6 +23,8 @@ export class Sequencer {
   /** The last phase of the slot before in which this node has voted. */
   #votedPhase: Phase = 0
   #forfeitsInRow = 0
+  /** In the slot before all members took part: it is likely, and worth waiting, that they do in this one. */
+  #isPatient = false
 
   constructor(options: SequencerOptions) {
     this.#options = options
@@ -74,13 +76,21 @@ export class Sequencer {
     this.queue.clear()
     this.#votedPhase = 0
     this.#forfeitsInRow = 0
+    this.#isPatient = false
     this.#ballotToken = undefined
     this.#agreement = this.#nextAgreement()
   }
 
   /** Queues a batch that no slot is known to have decided (R2). */
   learn(batch: Batch): void {
-    if (!this.#options.ledger.history.has(batch.id)) this.queue.add(batch)
+    if (this.#options.ledger.history.has(batch.id)) return
+    this.queue.add(batch)
+    this.#perform(this.#agreement.complete())
+  }
+
+  /** The slot has lasted too long to wait for those that have not proposed anything in it. */
+  hurry(): void {
+    this.#perform(this.#agreement.hurry())
   }
 
   /** Takes part in the slot if there is something to propose, or something was said before a restart. */
@@ -140,7 +150,11 @@ export class Sequencer {
   #join(): void {
     const { ledger, host } = this.#options
     if (this.#agreement.isJoined || ledger.stalled !== undefined || !host.mayVote()) return
-    this.#perform(this.#agreement.join(this.queue.head))
+    // After a forfeited slot the queues may differ: their heads are most likely to be the same.
+    const { head } = this.queue
+    this.#perform(
+      this.#agreement.join(this.#forfeitsInRow > 0 ? head : this.queue.next(ledger.slot)),
+    )
   }
 
   #perform(effects: readonly AgreementEffect[]): void {
@@ -148,7 +162,7 @@ export class Sequencer {
     for (const effect of effects) {
       switch (effect.kind) {
         case 'persist': {
-          for (const record of effect.records) this.journal.add(record)
+          this.journal.add(effect.record)
           const persist = this.journal.write()
           this.#ballotToken = persist.token
           out.push(persist)
@@ -156,10 +170,11 @@ export class Sequencer {
           break
         }
         case 'send':
+          if (effect.message.ballots[0]?.stage === 'proposal') host.proposing()
           out.broadcast(effect.message)
           break
         case 'decided':
-          this.#commit(effect.body, this.#agreement.votedPhase)
+          this.#commit(effect.body, Math.max(1, this.#agreement.votedPhase))
           host.entered()
           break
         case 'violation':
@@ -184,6 +199,7 @@ export class Sequencer {
     if (batch) this.queue.remove(batch.id)
     this.#forfeitsInRow = batch ? 0 : this.#forfeitsInRow + 1
     this.#votedPhase = this.#agreement.votedPhase
+    this.#isPatient = this.#agreement.hasHeardAll
     this.#ballotToken = undefined
     this.#agreement = this.#nextAgreement()
     host.applied(batch, settled)
@@ -197,7 +213,13 @@ export class Sequencer {
 
   #nextAgreement(): Agreement {
     const { self, coin, ledger } = this.#options
-    return new Agreement({ self, coin, number: ledger.slot, electorate: ledger.electorate })
+    const { slot: number, electorate } = ledger
+    const find = (id: BatchId) => this.queue.find(id)
+    return new Agreement({
+      ...{ self, coin, number, electorate, find },
+      isPatient: this.#isPatient,
+      carriesBody: this.#forfeitsInRow > 0,
+    })
   }
 }
 
@@ -214,12 +236,14 @@ export type SequencerOptions = {
  *
  * - `mayVote`: whether this node may say anything in the current slot.
  * - `speaks`: it is about to, for a ballot is on its way to the disk.
+ * - `proposing`: its proposal is durable and leaves now.
  * - `applied`: the slot is applied, with these outcomes, and the ledger stands at the next one.
  * - `entered`: a decision of this node has led to the next slot, which is to be begun with `enter`.
  */
 export type SequencerHost = {
   mayVote(): boolean
   speaks(): void
+  proposing(): void
   applied(batch: Batch | undefined, settled: readonly Settled[]): void
   entered(): void
 }

@@ -11,6 +11,8 @@
  * 4. n − f votes of one phase decide if f + 1 of them are for one value, whichever members they are of and wherever this one
  *    is, since n − f votes always have one of these: nobody enters the next phase with another value. Who is slow to sync does
  *    not hold up its clients.
+ * 5. All n proposals decide at once if every n − f of them lead to the same state: then no member can vote, or decide, for
+ *    anything else (R17). A member therefore waits for all of them, until it is told to `hurry`.
  */
 import { assert } from '../../base/assert.ts'
 import type { NodeId } from '../../base/ids.ts'
@@ -46,6 +48,9 @@ export class Slot {
         break
       case 'ballot':
         this.#hear(input, effects)
+        break
+      case 'hurry':
+        this.#advance(effects, true)
         break
     }
     return effects
@@ -91,13 +96,14 @@ export class Slot {
     }
   }
 
-  #advance(effects: SlotEffect[]): void {
+  #advance(effects: SlotEffect[], isHurried = false): void {
     const { own, pending, decision, heard } = this.state
     if (pending || decision || own.length === 0) return
     const n = this.context.electorate.members.length
     const round = this.#round()
     const ballots = this.#tally(round).filter((ballot) => ballot !== undefined)
     if (ballots.length < quorum(n)) return
+    if (round === 0 && ballots.length < n && !isHurried) return
     heard.delete(round)
     const outcome = this.#conclude(ballots)
     if ('decided' in outcome) {
@@ -122,7 +128,7 @@ export class Slot {
   #conclude(ballots: readonly Ballot[]): Ballot | SlotDecision {
     const n = this.context.electorate.members.length
     const { stage, phase } = ballots[0] as Ballot
-    if (stage === 'proposal') return stateFrom(1, proposedByMajority(ballots, majority(n)))
+    if (stage === 'proposal') return this.#concludeProposals(ballots)
     const batch = soleBatch(ballots)
     const { zeros, ones } = count(ballots)
     if (stage === 'state') {
@@ -136,6 +142,14 @@ export class Slot {
     if (zeros > 0) return stateFrom(phase + 1, undefined)
     const { coin, electorate, number } = this.context
     return stateFrom(phase + 1, coin(electorate.epoch, number, phase) === 1 ? batch : undefined)
+  }
+
+  /** A batch is what n − f proposals name, and n − f are a majority: without one there is no state but 0. */
+  #concludeProposals(ballots: readonly Ballot[]): Ballot | SlotDecision {
+    const n = this.context.electorate.members.length
+    const batch = proposedByMajority(ballots, majority(n))
+    const isSure = batch === undefined || ballots.every((ballot) => ballot.batch === batch)
+    return ballots.length === n && isSure ? { decided: batch } : stateFrom(1, batch)
   }
 
   #round(): number {
@@ -180,11 +194,13 @@ export type SlotDecision = { readonly decided: BatchId | undefined }
  * - `resume`: once, on a slot with the `own` ballots of an earlier life.
  * - `persisted`: the ballot of the last `persist` survives power loss.
  * - `ballot`: what a member said, in any order and any number of times.
+ * - `hurry`: the proposals of a quorum shall be enough; without a quorum nothing happens.
  */
 export type SlotInput =
   | { readonly kind: 'propose'; readonly batch: BatchId | undefined }
   | { readonly kind: 'resume' }
   | { readonly kind: 'persisted' }
+  | { readonly kind: 'hurry' }
   | BallotInput
 
 type BallotInput = {

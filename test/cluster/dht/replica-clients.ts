@@ -5,13 +5,16 @@ import type { MapOperation, Version } from '../../../src/base/port.ts'
 import type { Answer } from '../../../src/cluster/dht/effect.ts'
 import { decodeEntry } from '../../../src/cluster/dht/entry.ts'
 import { entryPrefix, prefixEnd, sortKeyOf } from '../../../src/cluster/dht/key.ts'
-import { compareVersions } from '../../../src/cluster/dht/version.ts'
-import {
-  checkLinearizability,
-  type Operation,
-  type SequentialModel,
-} from '../../sim/linearizability.ts'
+import { compareVersions, VERSION_NONE } from '../../../src/cluster/dht/version.ts'
+import { checkLinearizability, type Operation } from '../../sim/linearizability.ts'
 import type { Random } from '../../sim/random.ts'
+import {
+  type MapChange as Change,
+  type MapInput as Input,
+  mapModel,
+  type MapOutput as Output,
+  type MapState as State,
+} from './map-model.ts'
 import type { ReplicaHistory } from './replica-history.ts'
 import { partition, type ReplicaNode } from './replica-node.ts'
 
@@ -20,50 +23,6 @@ const PARTITION_KEYS = ['p', 'q']
 /** At a time: what a search for an order of their requests can cope with. */
 const CLIENTS_MAX = 10
 const SORT_KEYS = ['x', 'y', 'z']
-
-/** What a read finds: the sort keys with their values, which no two writes have in common. */
-type State = ReadonlyMap<string, string>
-
-type Input = {
-  readonly partitionKey: string
-  /** Undefined for a read. */
-  readonly changes: readonly Change[] | undefined
-}
-type Change = {
-  readonly sortKey: string
-  /** Undefined to leave it, null to delete it. */
-  readonly put: string | null | undefined
-  /** The value it must have now, null for none; undefined if that does not matter. */
-  readonly expected: string | null | undefined
-}
-type Output = 'ok' | 'conflict' | State
-
-const model: SequentialModel<State, Input, Output> = {
-  initial: new Map(),
-  partition: ({ partitionKey }) => partitionKey,
-  step(state, { changes }, output) {
-    if (changes === undefined) {
-      return typeof output === 'object' && digestOf(output) !== digestOf(state) ? undefined : state
-    }
-    const holds = changes.every(
-      ({ sortKey, expected }) =>
-        expected === undefined || (state.get(sortKey) ?? null) === expected,
-    )
-    if (output === 'conflict') return holds ? undefined : state
-    if (!holds) return output === 'ok' ? undefined : state
-    const next = new Map(state)
-    for (const { sortKey, put } of changes) {
-      if (put === null) next.delete(sortKey)
-      else if (put !== undefined) next.set(sortKey, put)
-    }
-    return next
-  },
-  digest: digestOf,
-}
-
-function digestOf(state: State): string {
-  return JSON.stringify([...state].sort())
-}
 
 type Asked = {
   readonly input: Input
@@ -168,6 +127,12 @@ export class ReplicaClients {
     }
   }
 
+  /** The newest write that was ever acknowledged. */
+  get acknowledgedLast(): Version {
+    const later = (a: Version, b: Version) => (compareVersions(a, b) < 0 ? b : a)
+    return this.acknowledged.map(({ version }) => version).reduce(later, VERSION_NONE)
+  }
+
   get waiting(): number {
     return this.#waiting.size
   }
@@ -180,7 +145,7 @@ export class ReplicaClients {
         history.push({ input, called, returned, output })
       } else if (isOpen && input.changes !== undefined) history.push({ input, called })
     }
-    const verdict = checkLinearizability(model, history)
+    const verdict = checkLinearizability(mapModel, history)
     if (verdict.kind !== 'linearizable') throw new Error(`linearizability: ${verdict.kind}`)
   }
 

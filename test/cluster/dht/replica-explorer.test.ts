@@ -35,6 +35,12 @@ test.each([
   }
 })
 
+test('a disk that is lost and replaced under its name takes nothing with it', () => {
+  const sums = exploreSeeds({ nodes: 3, events: 3_000, losesDisks: true })
+  expect(sums['disksLost']).toBeGreaterThan(20)
+  expect(sums['ok']).toBeGreaterThan(50)
+})
+
 test('two replicas stop when one is missing, and lose nothing', () => {
   const sums = exploreSeeds({ nodes: 2, events: 3_000 })
   expect(sums['takeovers']).toBeGreaterThan(20)

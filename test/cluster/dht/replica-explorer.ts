@@ -32,6 +32,8 @@ export type Exploration = {
   readonly consistency?: Consistency
   /** The first node has data before the others join it. */
   readonly hasOrigin?: boolean
+  /** Disks are lost, each after the one before has been replaced. */
+  readonly losesDisks?: boolean
   readonly bounds?: ReplicaBounds
 }
 
@@ -40,6 +42,7 @@ export type Explored = {
   readonly counts: ReplicaClients['counts']
   readonly takeovers: number
   readonly crashes: number
+  readonly disksLost: number
   readonly refusals: number
   /** Of fetches by records, and from nothing. */
   readonly recordPages: number
@@ -66,12 +69,15 @@ class Explorer {
   #placement: Placement
   /** Copies that arrive some time, in later epochs and later lives too. */
   readonly #late: Packet[] = []
+  /** Whose disk was lost, until it has everything again: one loss at a time is survived. */
+  #replaced: ReplicaNode | undefined
   /** Directed links that lose everything. */
   readonly #cuts = new Set<string>()
   readonly #known = new Map<ReplicaNode, Placement>()
   readonly #counts = {
     takeovers: 0,
     crashes: 0,
+    disksLost: 0,
     refusals: 0,
     recordPages: 0,
     entryPages: 0,
@@ -124,6 +130,7 @@ class Explorer {
     const random = this.#random
     const node = random.pick(this.#nodes)
     const chance = random.next()
+    if (this.#options.losesDisks) this.#loseDisk(node)
     if (chance < 0.002) this.#elect(random.pick(this.#nodes))
     else if (chance < 0.01) this.#tell(node)
     else if (chance < 0.016) {
@@ -148,6 +155,27 @@ class Explorer {
       if (!random.chance(0.1)) this.#packets.splice(place, 1)
       if (!random.chance(0.04)) this.#deliver(packet)
     }
+  }
+
+  /** Whoever loses its disk was down for long enough that others lead. */
+  #loseDisk(node: ReplicaNode): void {
+    if (this.#replaced !== undefined && this.#isWhole(this.#replaced)) this.#replaced = undefined
+    const isHarmless = node.engine.records().length === 0
+    if (isHarmless || this.#replaced !== undefined || !this.#random.chance(0.02)) return
+    this.#replaced = node
+    const heir = this.#random.pick(this.#nodes.filter((other) => other !== node))
+    this.#counts.disksLost++
+    this.#crash(node)
+    node.loseDisk()
+    this.#elect(heir)
+    this.#known.set(node, this.#placement)
+  }
+
+  /** Whether it has all that anybody was told to be written. */
+  #isWhole({ replica }: ReplicaNode): boolean {
+    const { last, isComplete, isFetching } = replica?.status() ?? {}
+    const isSteady = last !== undefined && last.seq > 0 && isComplete && !isFetching
+    return isSteady === true && compareVersions(last, this.#clients.acknowledgedLast) >= 0
   }
 
   /** One direction, both, or all of a node; or everything is whole again. */

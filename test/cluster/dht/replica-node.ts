@@ -37,9 +37,9 @@ export class EngineTwin {
       .slice(0, limit)
   }
 
-  /** Of the partition, oldest first. */
-  records(): readonly { readonly version: Version; readonly requestId: string }[] {
-    const gte = recordPrefix(partition)
+  /** Of a partition, oldest first. */
+  records(of = partition): readonly { readonly version: Version; readonly requestId: string }[] {
+    const gte = recordPrefix(of)
     const found = this.scan({ gte, lt: prefixEnd(gte), limit: Number.POSITIVE_INFINITY })
     return found.map(({ key, value }) => ({
       version: recordVersion(key),
@@ -63,7 +63,7 @@ export type NodeOptions = {
 /** A node with one replica, its engine, and what the replica waits for. A crash loses all but the engine. */
 export class ReplicaNode {
   readonly self: NodeId
-  readonly engine = new EngineTwin()
+  engine = new EngineTwin()
   readonly #options: NodeOptions
   readonly #perform: (node: ReplicaNode, effect: ReplicaEffect) => void
   replica: Replica | undefined
@@ -104,6 +104,12 @@ export class ReplicaNode {
     this.queue = []
     this.durable = []
     this.scans = []
+  }
+
+  /** It stops, and comes back with an empty disk under its name. */
+  loseDisk(): void {
+    this.stop()
+    this.engine = new EngineTwin()
   }
 
   step(input: ReplicaInput): void {

@@ -324,3 +324,44 @@ test('a seed is a history', async () => {
   }
   expect(await run()).toBe(await run())
 })
+
+test(
+  'random cuts, stalls, deaths and returns come to rest, with every role where it belongs',
+  {
+    timeout: 30_000,
+  },
+  () =>
+    each(async (world) => {
+      const dead = new Set<NodeId>()
+      for (let round = 0; round < 25; round++) {
+        harm(world, dead)
+        await world.run(world.random.next() * 3)
+      }
+      world.heal()
+      for (const id of dead) world.restart(id)
+      await world.run(90)
+      const { version } = world
+      await world.run(20)
+      expect(world.version).toBe(version)
+      const { rows } = world.tables.at(-1)!.table
+      expect(rows.filter(({ primary, replicas }) => primary !== replicas[0])).toEqual([])
+    }),
+)
+
+/** One fault, or the end of some. Fewer than half of the nodes are dead at a time. */
+function harm(world: RolesWorld, dead: Set<NodeId>): void {
+  const { random, ids } = world
+  const [id, other] = random.shuffled(ids) as [NodeId, NodeId]
+  const chance = random.next()
+  if (chance < 0.2 && 2 * (dead.size + 1) < ids.length) {
+    dead.add(id)
+    world.kill(id, random.chance(0.5))
+  } else if (chance < 0.4) {
+    for (const each of dead) world.restart(each)
+    dead.clear()
+  } else if (chance < 0.6) world.stall(id, random.next() * 3)
+  else if (chance < 0.7) world.cut(id, other)
+  else if (chance < 0.8) world.lose(id, other)
+  else if (chance < 0.85) world.isolate(id)
+  else world.heal()
+}

@@ -89,7 +89,9 @@ export class RolesWorld {
   /** Nothing happens in the node for so long; what arrives meanwhile is there afterwards. */
   stall(id: NodeId, seconds: number): void {
     const machine = this.#machine(id)
-    machine.stalledUntil = Math.max(machine.stalledUntil, this.#world.now + seconds * SECOND)
+    // Whole, as all times are: what waits for a fraction of one would wait at that moment for ever.
+    const until = this.#world.now + Math.ceil(seconds * SECOND)
+    machine.stalledUntil = Math.max(machine.stalledUntil, until)
   }
 
   /** With `isRefusing` the machine lives on and tells that nobody listens. */

@@ -24,6 +24,11 @@ function write(cluster: Cluster, node: NodeId, count: number, command = 'command
   for (let i = before; i < before + count; i++) {
     cluster.request(node, `client ${i}`, `${command} ${i}`)
     cluster.settle()
+    // Whoever has just been cut off is waited for.
+    for (let tick = 0; tick < 2 && cluster.applied(node).length <= i; tick++) {
+      cluster.tick([node])
+      cluster.settle()
+    }
   }
 }
 

@@ -4,7 +4,8 @@
  *
  * - Members restart at any moment and keep only what their disk holds; a ballot on its way to it may have arrived.
  * - The coin falls differently for every flip, which allows more than the common coin does.
- * - A member that waits for ballots of a round is given them all at once, in every combination that ends the round.
+ * - A member that waits for ballots of a round is given them all at once, in every combination that ends the round; it
+ *   waits for all proposals, or is told to hurry with those of a quorum.
  *   Ballots that come earlier or one by one only wait in its memory: `singly` checks that too where it is affordable.
  * - Members are interchangeable as long as they remember no ballots of others, so states are kept up to their order.
  *   New batches are named in the order in which they are first proposed, for the same reason.
@@ -84,6 +85,7 @@ type Heard = {
 type Action =
   | { readonly kind: 'propose'; readonly batch: BatchId | undefined }
   | { readonly kind: 'sync' }
+  | { readonly kind: 'hurry' }
   | { readonly kind: 'hear'; readonly ballots: readonly Heard[]; readonly thenSync: boolean }
   | { readonly kind: 'crash'; readonly keepsUnsynced: boolean; readonly keepsDecision: boolean }
   | { readonly kind: 'learn'; readonly batch: BatchId | undefined }
@@ -247,6 +249,7 @@ class Checker {
     }
     if (unsynced) yield { kind: 'sync' }
     if (this.#model.singly) {
+      if (!unsynced && memory.own.length === 1) yield { kind: 'hurry' }
       for (const ballots of singles(state, self)) yield { kind: 'hear', ballots, thenSync: false }
       return
     }
@@ -256,7 +259,10 @@ class Checker {
     const stray = strays(state, self)
     for (const fresh of quorums(state, self)) {
       const ballots = [...stray, ...fresh]
-      if (!unsynced && fresh.length === needed - 1) yield { kind: 'hear', ballots, thenSync: false }
+      const isWhole = memory.own.length === 1 && fresh.length === n - 1
+      if (!unsynced && (fresh.length === needed - 1 || isWhole)) {
+        yield { kind: 'hear', ballots, thenSync: false }
+      }
       if (unsynced && fresh.length >= needed) yield { kind: 'hear', ballots, thenSync: true }
     }
   }
@@ -307,6 +313,9 @@ class Checker {
       }
     }
     if (action.kind === 'sync' || (action.kind === 'hear' && action.thenSync)) run.sync()
+    if (action.kind === 'hurry' || (action.kind === 'hear' && !this.#model.singly)) {
+      run.take({ kind: 'hurry' })
+    }
     return this.#edge(before, self, run)
   }
 
@@ -445,7 +454,8 @@ function checked(state: State, self: number, edge: Edge): readonly string[] {
   const before = state.decisions[edge.slot - 1]
   if (before === batch) return state.decisions
   if (before !== undefined) throw violation(state, self, `decided ${before} and ${batch}`)
-  if (!isProposed(state, edge.slot, edge.decided.batch)) {
+  const isOwn = edge.sent[0]?.stage === 'proposal' && edge.sent[0].batch === edge.decided.batch
+  if (!isOwn && !isProposed(state, edge.slot, edge.decided.batch)) {
     throw violation(state, self, `decided ${batch}, which nobody proposed`)
   }
   return [...state.decisions, batch]

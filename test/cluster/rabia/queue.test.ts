@@ -63,3 +63,42 @@ function drained(arrivals: readonly Batch[]): string[] {
   }
   return order
 }
+
+test('all that was sealed before the slot is proposed together, and what was sealed in it alone', () => {
+  const queue = new BatchQueue()
+  const [one, two, three] = [bundled(b, 1, 3), bundled(a, 1, 4), bundled(a, 2, 5)]
+  for (const batch of [three, two, one]) queue.add(batch)
+  expect(queue.next(5)?.id).toBe(`${one.id}+${two.id}`)
+  expect(queue.next(5)?.requests).toEqual([...one.requests, ...two.requests])
+  expect(queue.next(5)?.stamp).toBe(3)
+  expect(queue.next(3)).toBe(one)
+})
+
+test('a bundle is found by its parts, goes with them, and is never queued itself', () => {
+  const queue = new BatchQueue()
+  const [one, two] = [bundled(a, 1, 3), bundled(b, 1, 3)]
+  queue.add(one)
+  queue.add(two)
+  const both = queue.next(4)!
+  expect(queue.find(both.id)).toEqual(both)
+  queue.remove(one.id)
+  expect(queue.find(both.id)).toBeUndefined()
+  queue.add(both)
+  expect(queue.size).toBe(1)
+  queue.remove(both.id)
+  expect(queue.size).toBe(0)
+})
+
+test('a bundle is bounded in parts and size', () => {
+  const queue = new BatchQueue()
+  for (let seq = 1; seq <= 4; seq++) for (const origin of [a, b]) queue.add(bundled(origin, seq, 1))
+  expect(queue.next(2)?.requests).toHaveLength(5)
+  const large = new BatchQueue()
+  for (let seq = 1; seq <= 4; seq++) large.add(bundled(a, seq, 1, 100 * 1_024))
+  expect(large.next(2)?.requests).toHaveLength(2)
+})
+
+function bundled(origin: NodeId, seq: number, stamp: number, units = 1): Batch {
+  const requests = [{ client: `${origin}${seq}`, seq: 1, command: 'x'.repeat(units) }]
+  return { id: batchId(origin, '1', seq), origin, seq, stamp, requests }
+}

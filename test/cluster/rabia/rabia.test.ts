@@ -50,7 +50,7 @@ test('a node that hears of its slot takes part, with nothing to propose if it kn
   const state: Message = {
     kind: 'ballots',
     epoch: 1,
-    slot: 2,
+    slot: cluster.host(b).rabia.status().slot,
     ballots: [{ stage: 'state', phase: 1, value: 0, batch: undefined }],
     batch: undefined,
     repeats: false,
@@ -98,6 +98,76 @@ test('a connection that comes back is told everything at once (R4)', () => {
   cluster.input(a, { kind: 'connected', peer: b })
   cluster.settle()
   expect(cluster.applied(b)).toEqual(['hello'])
+})
+
+test('one exchange of proposals and one sync decide, once all members have taken part in a slot (R17)', () => {
+  const cluster = new Cluster([a, b, c])
+  cluster.settle()
+  cluster.request(a, 'client', 'first')
+  cluster.settle()
+  const before = cluster.effects.length
+  cluster.request(a, 'client', 'second', 2)
+  cluster.settle()
+  const effects = cluster.effects.slice(before).map(({ effect }) => effect)
+  expect(effects.filter(({ kind }) => kind === 'persist')).toHaveLength(3)
+  const sent = effects.flatMap((effect) => (effect.kind === 'send' ? [effect.message] : []))
+  const ballots = sent.flatMap((message) => (message.kind === 'ballots' ? message.ballots : []))
+  expect(ballots.map(({ stage }) => stage)).toEqual(['proposal', 'proposal', 'proposal'])
+  for (const node of [a, b, c]) expect(cluster.applied(node)).toEqual(['first', 'second'])
+})
+
+test('a slot waits for a member that took part in the one before, but not for long', () => {
+  const cluster = new Cluster([a, b, c])
+  cluster.request(a, 'client', 'first')
+  cluster.settle()
+  cluster.crash(c)
+  cluster.request(a, 'client', 'second', 2)
+  cluster.settle()
+  expect(cluster.applied(a)).toEqual(['first'])
+  for (let i = 0; i < 2; i++) cluster.tick()
+  cluster.settle()
+  expect(cluster.applied(a)).toEqual(['first', 'second'])
+  cluster.request(a, 'client', 'third', 3)
+  cluster.settle()
+  expect(cluster.applied(b)).toEqual(['first', 'second', 'third'])
+})
+
+test('the body of a batch goes around once, and again after a slot was forfeited for the lack of it (R2)', () => {
+  const cluster = new Cluster([a, b, c])
+  cluster.settle()
+  const carriers: string[] = []
+  cluster.link = ({ to, message }) => {
+    if ('batch' in message && message.batch) carriers.push(`${message.kind} to ${to}`)
+    return message.kind !== 'forward' || carriers.length <= 2
+  }
+  cluster.request(a, 'client', 'first')
+  cluster.settle()
+  expect(carriers).toEqual(['forward to b', 'forward to c'])
+  cluster.request(a, 'client', 'second', 2)
+  cluster.settle()
+  expect(carriers.slice(4, 6)).toEqual(['ballots to b', 'ballots to c'])
+  expect(cluster.applied(c)).toEqual(['first', 'second'])
+})
+
+test('batches that were sent around ahead of a proposal share the next slot', () => {
+  const cluster = new Cluster([a, b, c])
+  cluster.request(a, 'first', 'first')
+  cluster.settle()
+  cluster.request(a, 'second', 'second')
+  // Nobody's proposal has left yet.
+  while (cluster.packets.length > 0) cluster.deliver()
+  for (const node of [a, b, c]) {
+    for (let i = 0; i < 2; i++) cluster.request(node, `${node}${i}`, `of ${node}`)
+  }
+  cluster.settle()
+  const sizes = cluster.effects.flatMap(({ node, effect }) =>
+    node === c && effect.kind === 'applied' ? [effect.requests] : [],
+  )
+  expect(sizes).toEqual([1, 1, 6])
+  for (const node of [a, b, c]) {
+    expect(cluster.applied(node)).toHaveLength(8)
+    expect(cluster.host(node).rabia.status()).toMatchObject({ queued: 0, waiting: 0 })
+  }
 })
 
 test('who has decided helps the last undecided member (R5)', () => {
@@ -212,7 +282,7 @@ test('a copy of a batch whose sessions are forgotten changes nothing (R12)', () 
   }
   cluster.input(b, { kind: 'message', from: a, message: copies[0]! })
   cluster.settle()
-  expect(cluster.host(b).rabia.status()).toMatchObject({ slot: 22, sessions: 5 })
+  expect(cluster.host(b).rabia.status()).toMatchObject({ slot: 23, sessions: 5 })
   for (const node of [a, b, c]) expect(cluster.applied(node)).toHaveLength(20)
 })
 
@@ -249,6 +319,8 @@ test('a command that the program does not know stops the node, not the cluster',
   cluster.request(a, 'one', '?')
   cluster.settle()
   cluster.request(a, 'two', 'after')
+  cluster.settle()
+  for (let i = 0; i < 2; i++) cluster.tick()
   cluster.settle()
   expect(cluster.applied(b)).toEqual(['?', 'after'])
   expect(cluster.applied(c)).toEqual([])

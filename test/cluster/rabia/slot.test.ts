@@ -20,13 +20,18 @@ const state = (phase: number, batch?: BatchId): Ballot =>
 const vote = (phase: number, batch?: BatchId): Ballot => ballot('vote', phase, batch ? 1 : 0, batch)
 const unsure = (phase: number, batch: BatchId): Ballot => ballot('vote', phase, '?', batch)
 
-/** A slot of node a, its disk written at once unless a test says otherwise. */
+/** A slot of node a, its disk written at once and in a hurry unless a test says otherwise. */
 class Bench {
   readonly slot: Slot
   readonly sent: Ballot[] = []
   readonly effects: SlotEffect[] = []
+  readonly #isPatient: boolean
 
-  constructor(members: readonly NodeId[], options: { own?: Ballot[]; coin?: 0 | 1 } = {}) {
+  constructor(
+    members: readonly NodeId[],
+    options: { own?: Ballot[]; coin?: 0 | 1; isPatient?: boolean } = {},
+  ) {
+    this.#isPatient = options.isPatient ?? false
     const coin = () => options.coin ?? 0
     const context = { self: a, electorate: electorate(7, members), number: 5, coin }
     this.slot = new Slot(context, emptySlot(options.own))
@@ -43,7 +48,12 @@ class Bench {
 
   hear(from: NodeId, said: Ballot, tag: { epoch?: number; slot?: number } = {}): this {
     const { epoch = 7, slot = 5 } = tag
-    return this.take(this.slot.step({ kind: 'ballot', from, epoch, slot, ballot: said }))
+    this.take(this.slot.step({ kind: 'ballot', from, epoch, slot, ballot: said }))
+    return this.#isPatient ? this : this.hurry()
+  }
+
+  hurry(): this {
+    return this.take(this.slot.step({ kind: 'hurry' }))
   }
 
   take(effects: readonly SlotEffect[]): this {
@@ -81,6 +91,43 @@ test('equal proposals lead to a decision in one phase', () => {
   bench.hear(b, proposal(m)).hear(b, state(1, m)).hear(b, vote(1, m))
   expect(bench.sent).toEqual([proposal(m), state(1, m), vote(1, m)])
   expect(bench.decision).toEqual({ kind: 'decided', batch: m })
+})
+
+test.each([[[a, b]], [[a, b, c]], [[a, b, c, d]], [[a, b, c, d, e]]])(
+  'equal proposals of all of %j decide at once (R17)',
+  (members) => {
+    const bench = new Bench(members, { isPatient: true }).propose(m)
+    for (const member of members.slice(1)) {
+      expect(bench.decision).toBeUndefined()
+      bench.hear(member, proposal(m))
+    }
+    expect(bench.sent).toEqual([proposal(m)])
+    expect(bench.decision).toEqual({ kind: 'decided', batch: m })
+  },
+)
+
+test('proposals of all without a majority forfeit the slot at once (R17)', () => {
+  const bench = new Bench([a, b, c], { isPatient: true }).propose(m)
+  expect(bench.hear(b, proposal(x)).decision).toBeUndefined()
+  expect(bench.hear(c, proposal()).decision).toEqual({ kind: 'decided', batch: undefined })
+  expect(bench.sent).toEqual([proposal(m)])
+})
+
+test('proposals of all with a majority, but not for the same batch, decide nothing (R17)', () => {
+  const bench = new Bench([a, b, c], { isPatient: true }).propose(m)
+  bench.hear(b, proposal(x)).hear(c, proposal(m))
+  expect(bench.sent).toEqual([proposal(m), state(1, m)])
+  expect(bench.decision).toBeUndefined()
+})
+
+test('a member waits for all proposals until it is told to hurry, and then for those of a quorum', () => {
+  const bench = new Bench([a, b, c, d, e], { isPatient: true }).propose(m)
+  bench.hear(b, proposal(m)).hurry()
+  expect(bench.sent).toEqual([proposal(m)])
+  bench.hear(c, proposal(m)).hear(d, proposal(m))
+  expect(bench.sent).toEqual([proposal(m)])
+  expect(bench.hurry().sent).toEqual([proposal(m), state(1, m)])
+  expect(bench.decision).toBeUndefined()
 })
 
 test('different proposals forfeit the slot in one phase', () => {
@@ -143,7 +190,8 @@ test('no ballot is sent, counted or followed by another before it is durable', (
   const kinds = (effects: readonly SlotEffect[]) => effects.map(({ kind }) => kind)
   expect(kinds(slot.step({ kind: 'propose', batch: m }))).toEqual(['persist'])
   expect(kinds(hear(proposal(m)))).toEqual([])
-  expect(kinds(slot.step({ kind: 'persisted' }))).toEqual(['send', 'persist'])
+  expect(kinds(slot.step({ kind: 'persisted' }))).toEqual(['send'])
+  expect(kinds(slot.step({ kind: 'hurry' }))).toEqual(['persist'])
   expect(kinds(hear(state(1, m)))).toEqual([])
   expect(kinds(slot.step({ kind: 'persisted' }))).toEqual(['send', 'persist'])
   expect(kinds(hear(vote(1, m)))).toEqual([])
@@ -177,7 +225,7 @@ test('the first of two different ballots counts, and the second is a violation (
 
 test('ballots may come before their round has begun, in any order', () => {
   const bench = new Bench([a, b, c])
-  bench.hear(b, vote(1, m)).hear(b, state(1, m)).hear(b, proposal(m)).propose(m)
+  bench.hear(b, vote(1, m)).hear(b, state(1, m)).hear(b, proposal(m)).propose(m).hurry()
   expect(bench.decision).toEqual({ kind: 'decided', batch: m })
 })
 

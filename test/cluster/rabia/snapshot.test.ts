@@ -110,7 +110,7 @@ test('a ballot said after the snapshot holds after a restart, whether the disk t
       cluster.deliver()
     }
     cluster.request(a, 'next', 'the fifth')
-    while (host.rabia.status().phase < 1) {
+    while (!host.written.some(({ kind, slot }) => kind === 'ballot' && slot === 5)) {
       for (const node of [a, b, c]) cluster.sync(node)
       cluster.deliver()
     }
