@@ -127,8 +127,7 @@ export class ReplicaHost {
     if (this.#queue.waitingBytes > WAITING_BYTES_MAX) {
       return err({ kind: 'unavailable', reason: 'too many writes wait for the disk' })
     }
-    const outcome = this.#ask(partition, replica, (client) => ({ kind: 'write', write, client }))
-    return outcome
+    return this.#ask(partition, replica, (client) => ({ kind: 'write', write, client }))
   }
 
   /**
@@ -183,7 +182,8 @@ export class ReplicaHost {
       const hosted = this.#hosted[partition]
       this.#tellBehind(partition)
       if (hosted !== undefined) this.#configure(hosted)
-      else if (this.#hasToLead(partition)) this.#watch(this.#openings.open(partition))
+      else if (this.#hasToLead(partition))
+        this.#openings.open(partition).catch((fault) => this.#stop(fault))
     }
   }
 
@@ -200,7 +200,9 @@ export class ReplicaHost {
     if (placement === undefined || placement.epoch <= (hosted.placement?.epoch ?? 0)) return
     if (!placement.replicas.includes(this.#options.self)) return
     hosted.placement = placement
-    if (placement.replicas.length > 1) this.#ticker ??= this.#startTicking()
+    const { tickMs = TICK_MS } = this.#options
+    if (placement.replicas.length > 1)
+      this.#ticker ??= setInterval(() => this.#tick(), tickMs).unref()
     this.#step(hosted, { kind: 'configure', placement })
   }
 
@@ -226,11 +228,6 @@ export class ReplicaHost {
     return cluster.directory.row(rowNumberOf(partition))
   }
 
-  #startTicking(): NodeJS.Timeout {
-    const { tickMs = TICK_MS } = this.#options
-    return setInterval(() => this.#tick(), tickMs).unref()
-  }
-
   #tick(): void {
     for (const hosted of this.#busy) {
       if (hosted.replica.isBusy) this.#step(hosted, { kind: 'tick' })
@@ -250,7 +247,8 @@ export class ReplicaHost {
     for (const { partition, message } of parcels) {
       if (this.#refusal !== undefined) return true
       const hosted = this.#hosted[partition]
-      if (hosted === undefined) this.#watch(this.#openings.hold(partition, { from, message }))
+      if (hosted === undefined)
+        this.#openings.hold(partition, { from, message }).catch((fault) => this.#stop(fault))
       else this.#deliver(hosted, from, message)
     }
     return true
@@ -261,11 +259,6 @@ export class ReplicaHost {
     // It is fetched later, when the disk has caught up.
     if (isWrite && this.#queue.waitingBytes > WAITING_BYTES_MAX) return
     this.#step(hosted, { kind: 'message', from, message })
-  }
-
-  /** No caller waits for it. */
-  #watch(opening: Promise<Replica>): void {
-    opening.catch((fault) => this.#stop(fault))
   }
 
   #ask(
