@@ -10,6 +10,7 @@ import { Checker } from '../checker.ts'
 import { Cluster, type Observer } from '../cluster.ts'
 import { Saboteur } from '../fault.ts'
 import { Operator } from '../operator.ts'
+import type { RabiaProcess } from '../process.ts'
 import { fail } from '../property.ts'
 import type { Random } from '../random.ts'
 import { SECOND, World } from '../world.ts'
@@ -29,7 +30,8 @@ export class Platform implements Observer {
   readonly counts = { acknowledged: 0, takeovers: 0, refused: 0, failed: 0 }
   /** Every role of a primary that was taken: `partition/epoch` and who has it. */
   readonly primaries = new Map<string, NodeId>()
-  readonly #nodes = new Map<NodeId, WholeNode>()
+  /** By its process, so that what an earlier life has left behind is never met while the next one reads its disk. */
+  readonly #nodes = new WeakMap<RabiaProcess, WholeNode>()
   /** Of each node: what its engine keeps is of one disk, which its log names. */
   readonly #disks = new Map<string, EngineTwin>()
   readonly #lags: PlatformOptions['lags']
@@ -84,9 +86,10 @@ export class Platform implements Observer {
     this.clients.check()
   }
 
-  /** Undefined while it is down. */
+  /** Undefined while it is down, and until its disk is open. */
   node(id: NodeId): WholeNode | undefined {
-    return this.cluster.process(id) === undefined ? undefined : this.#nodes.get(id)
+    const process = this.cluster.process(id)
+    return process && this.#nodes.get(process)
   }
 
   /** Runs `arrive` on `to`, if the network has it so. */
@@ -146,7 +149,7 @@ export class Platform implements Observer {
     const engine = this.#disks.get(disk) ?? new EngineTwin()
     this.#disks.set(disk, engine)
     const control = process.registers as SimulatedControl
-    this.#nodes.set(id, new WholeNode(this, this.cluster.machine(id), control, engine))
+    this.#nodes.set(process, new WholeNode(this, this.cluster.machine(id), control, engine))
     for (const other of this.cluster.roster) {
       if (other === id) continue
       this.node(id)?.connected(other)

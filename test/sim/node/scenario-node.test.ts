@@ -121,3 +121,27 @@ test('26: with two of three nodes down nothing is written or read; with one of t
     expect(await answered(platform, again)).toBe(true)
     expect(again.map(({ outcome }) => outcome?.kind)).toEqual(['done', 'done'])
   }))
+
+test('a node whose disk is slow to open does nothing meanwhile, and nothing of its earlier life goes on', () =>
+  onPlatforms({ nodes: 3, ...QUIET }, async (platform) => {
+    const primary = primaryOf(platform)
+    const machine = platform.cluster.machine(primary)
+    const before = put(platform, primary, 'before')
+    expect(await answered(platform, [before])).toBe(true)
+    const { engine } = platform.node(primary)!
+    const records = engine.records(PARTITION)
+    machine.losePower()
+    // Whatever the start has asked of the disk takes a second at least.
+    machine.disk.slowness = 100_000
+    platform.cluster.start(primary)
+    machine.disk.slowness = 1
+    put(platform, primary, 'early')
+    await platform.run(0.5)
+    expect(platform.cluster.process(primary)?.isOpen).toBe(false)
+    expect(platform.node(primary)).toBeUndefined()
+    expect(engine.records(PARTITION)).toEqual(records)
+    await platform.run(200, () => platform.node(primary) !== undefined)
+    const late = put(platform, primary, 'late')
+    expect(await answered(platform, [late])).toBe(true)
+    expect(late.outcome?.kind).toBe('done')
+  }))
