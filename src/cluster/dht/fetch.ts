@@ -119,6 +119,8 @@ export class Fetch {
     const { partition, log, promised } = this.#options
     this.#isCleared = true
     this.#since = undefined
+    // They come with all the others, and may be more than a page of records can hold.
+    this.#keys = []
     const records = log.after(VERSION_NONE)
     const operations: EngineOperation[] = [
       sealOperation(partition, promised()),
