@@ -1,7 +1,7 @@
 /** What correct replicas of a partition have, to be tried on wrong ones: prints the first property that does not hold. */
 import { type Exploration, explore } from '../cluster/dht/replica-explorer.ts'
 
-const SEEDS = 40
+const SEEDS = 120
 const SHAPES: readonly Omit<Exploration, 'seed'>[] = [
   { nodes: 3, events: 3_000 },
   { nodes: 5, events: 3_000 },

@@ -39,6 +39,8 @@ export class ChunkIntake {
     try {
       const answer = await taking
       arrival.isBusy = false
+      // Dropped meanwhile, with its sender's connection: what the disk did for it is undone.
+      if (this.#arrivals.get(name) !== arrival) return 'unexpected'
       if (answer === 'stored') this.#end(name, arrival, 'unknown')
       else if (answer !== 'taken') this.#drop(name, arrival)
       return answer

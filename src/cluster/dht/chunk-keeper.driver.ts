@@ -134,7 +134,7 @@ export class ChunkKeeper {
       if (!this.#options.peers.intake.isArriving(entry.digest)) await this.#keep(entry, fetches)
     }
     await Promise.all(fetches)
-    if (this.#missing > 0) this.#walkLater()
+    if (this.#missing > 0 && !this.#isWalkDue) this.#walkLater()
   }
 
   #walkLater(): void {

@@ -22,7 +22,7 @@ import type { MapAnswers, MapCall, MapRefusal, ScanRange } from './map-call.ts'
 import type { Place } from './place.ts'
 import type { Replica } from './replica.ts'
 import type { ReplicaHost } from './replica-host.driver.ts'
-import { isSameVersion } from './version.ts'
+import { compareVersions, isSameVersion } from './version.ts'
 
 export class LocalMap {
   readonly #parts: LocalMapParts
@@ -73,7 +73,10 @@ export class LocalMap {
     const previous = replica.orderedVersionOf(place.space, place.partitionKey)
     const outcome = await host.write(place.partition, replica, write)
     if (!outcome.ok) return outcome
-    this.#remember(place, write.operations, outcome.value, replica)
+    // A write that was repeated is not the last one any more, and its repetition may say something else.
+    if (compareVersions(outcome.value, previous) > 0) {
+      this.#remember(place, write.operations, outcome.value, replica)
+    }
     return ok({ version: outcome.value, previous })
   }
 

@@ -65,6 +65,10 @@ export class MapRouter {
         question ??= encodeCall(call)
         outcome = await this.#ask(place, row, call.kind, question, leftMs)
       }
+      // Perhaps with what an earlier attempt of the same write has done.
+      if (!outcome.ok && outcome.error.kind === 'conflict' && unknown !== undefined) {
+        return err({ kind: 'outcome-unknown', reason: unknown })
+      }
       if (outcome.ok || isFinal(outcome.error)) return settled(outcome)
       const reason = reasonOf(outcome.error)
       if (call.kind === 'write' && outcome.error.kind === 'outcome-unknown') unknown = reason

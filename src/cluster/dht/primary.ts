@@ -85,6 +85,8 @@ export class Primary {
 
   /** Whether ticks have something to do. */
   get isBusy(): boolean {
+    // The write that begins its epoch may have found no space.
+    if (!this.#isServing) return true
     if (this.#inFlight.length > 0 || this.#reads.isBusy) return true
     const durable = this.#log.durable.seq
     const isDue = (other: NodeId) =>
