@@ -7,7 +7,7 @@ import type { HostedSlice } from './slice-host.ts'
 import { TokenBook } from './tokens.ts'
 
 export type BringUpParts = {
-  readonly cluster: Pick<Cluster, 'control' | 'members' | 'obstacle'>
+  readonly cluster: Pick<Cluster, 'control' | 'members' | 'obstacle' | 'shortfall'>
   readonly authenticator: Authenticator
   readonly slice: HostedSlice
   readonly newRequestId: () => RequestId
@@ -27,7 +27,7 @@ export class BringUp {
   constructor(parts: BringUpParts) {
     this.#parts = parts
     const { cluster, authenticator, newRequestId, boot } = parts
-    const worthAsking = () => this.#worthAsking()
+    const worthAsking = () => this.#until(() => cluster.obstacle() === undefined)
     this.#tokens = new TokenBook({
       control: cluster.control,
       newRequestId,
@@ -54,6 +54,7 @@ export class BringUp {
       this.#sliceStart = this.#parts.slice.start()
       await this.#sliceStart
     }
+    await this.#until(() => this.#parts.cluster.shortfall() === undefined)
     // Last of all: a node that fails to start must not use up the only chance to see the token.
     const freshToken = await this.#tokens.claim()
     if (this.#isStopped) return new Promise(() => {})
@@ -69,8 +70,8 @@ export class BringUp {
     await this.#sliceStart?.catch(() => {})
   }
 
-  async #worthAsking(): Promise<void> {
-    while (!this.#isStopped && this.#parts.cluster.obstacle() !== undefined) await sleep(POLL_MS)
+  async #until(holds: () => boolean): Promise<void> {
+    while (!this.#isStopped && !holds()) await sleep(POLL_MS)
   }
 }
 

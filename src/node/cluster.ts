@@ -46,6 +46,8 @@ export type Cluster = {
   setVitals(vitals: Vitals): void
   /** What the control store waits for, in words; undefined when it answers. */
   obstacle(): string | undefined
+  /** What the partitions of this node have waited for since it started, in words; undefined once they have it. */
+  shortfall(): string | undefined
   /** Begins to talk to the other nodes. Rejects with `listen-refused` when their address cannot be listened on. */
   start(): Promise<void>
   /** Gives the partitions that this node leads to others, before it stops; resolves when that is done or has taken too long. */
@@ -136,6 +138,7 @@ async function openOn(
       }),
       setVitals: (current) => vitals.set(current),
       obstacle: () => member.obstacle(),
+      shortfall: () => member.roles.obstacle(),
       start: async () => {
         await start(member, config)
         replication?.start()

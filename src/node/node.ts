@@ -100,7 +100,7 @@ async function openOn(
   const slice = await findSlice(cluster, { metrics, http }, options)
   const notReady = () => {
     if (http.isDraining) return 'the node is stopping'
-    const obstacle = cluster.obstacle()
+    const obstacle = cluster.obstacle() ?? cluster.shortfall()
     if (obstacle !== undefined) return obstacle
     return slice.state === 'ACTIVE' ? undefined : 'artifact-repo is not active'
   }

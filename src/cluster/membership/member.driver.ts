@@ -166,7 +166,7 @@ export class ClusterMember implements ClusterAdmin {
 
   /** What keeps this node from serving control state, for an operator; undefined when nothing does. */
   obstacle(): string | undefined {
-    const obstacle = explainObstacle({
+    return explainObstacle({
       ...this.#observe(),
       committed: this.#members,
       contacts: [...this.#contacts().keys()],
@@ -175,7 +175,6 @@ export class ClusterMember implements ClusterAdmin {
       unaware: this.#departure.unaware,
       latest: this.#gate.latest,
     })
-    return obstacle ?? this.roles.obstacle()
   }
 
   add(id: NodeId): Promise<Result<ClusterStatus, AddRefusal>> {
