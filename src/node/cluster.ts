@@ -111,7 +111,6 @@ async function openOn(
     const map = await openMap({ member, storage, self, isAlone, caughtUp: () => caughtUp() })
     const takeovers = new TakeoverLog({ self, health: () => map.replicas.health(), report })
     member.roles.partitions.follow((table) => takeovers.follow(table))
-    const cache = new BlobCache(config.cacheBytesMax)
     const replication = config.cluster && replicationOf(member, map, chunks, self, report)
     const vitals = new LastVitals(member)
     const caughtUp = () => {
@@ -119,11 +118,11 @@ async function openOn(
       replication?.walk()
       vitals.change({ hasAllChunks: false })
     }
-    const blobs = createBlobStore({ manifests: map.space(BLOBS), chunks, cache, replication })
+    const [manifests, cache] = [map.space(BLOBS), new BlobCache(config.cacheBytesMax)]
+    const blobs = createBlobStore({ manifests, chunks, cache, replication })
     const damage = Promise.withResolvers<unknown>()
     // Among several nodes a chunk may belong to a manifest that another one is about to write.
-    const swept =
-      replication === undefined ? sweep(chunks, map, logger, damage.resolve) : Promise.resolve()
+    const swept = replication ? undefined : sweep(chunks, map, logger, damage.resolve)
     return {
       map,
       blobs,
@@ -151,7 +150,7 @@ async function openOn(
           () => member.close(),
           () => map.close(),
           () => storage.close(),
-          () => swept,
+          async () => swept,
         ]),
     }
   } catch (cause) {
