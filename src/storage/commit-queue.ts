@@ -26,8 +26,8 @@ type Commit<Operation> = {
 }
 
 /**
- * Group commit: one group is being written; what arrives meanwhile forms the next one, in order of arrival. A commit is
- * never split over two groups; one that is larger than a group is a group by itself.
+ * Group commit: one group is being written; what arrives meanwhile forms the next one, in order of arrival, as
+ * `takeGroup` has it.
  */
 export class CommitQueue<Operation extends Sized> {
   readonly #writeGroup: WriteGroup<Operation>
@@ -54,7 +54,7 @@ export class CommitQueue<Operation extends Sized> {
     while (this.#waiting.length > 0) {
       // A turn of the microtask queue, so that commits made in the same turn share the first group.
       await Promise.resolve()
-      const group = this.#takeGroup()
+      const group = takeGroup(this.#waiting)
       const operations = group.flatMap((commit) => commit.operations)
       const sizeBytes = group.reduce((sum, commit) => sum + commit.sizeBytes, 0)
       try {
@@ -66,21 +66,27 @@ export class CommitQueue<Operation extends Sized> {
     }
     this.#running = undefined
   }
-
-  #takeGroup(): Commit<Operation>[] {
-    let count = 0
-    let sizeBytes = 0
-    let operationCount = 0
-    for (const commit of this.#waiting) {
-      sizeBytes += commit.sizeBytes
-      operationCount += commit.operations.length
-      const isFull = sizeBytes > GROUP_BYTES_MAX || operationCount > GROUP_OPERATIONS_MAX
-      if (isFull && count > 0) break
-      count++
-    }
-    return this.#waiting.splice(0, count)
-  }
 }
+
+/**
+ * Takes the oldest of what waits, as many as one group takes, and at least one. Nothing is split over two groups; what is
+ * larger than a group is one by itself.
+ */
+export function takeGroup<T extends Grouped>(waiting: T[]): T[] {
+  let count = 0
+  let sizeBytes = 0
+  let operationCount = 0
+  for (const each of waiting) {
+    sizeBytes += each.sizeBytes
+    operationCount += each.operations.length
+    const isFull = sizeBytes > GROUP_BYTES_MAX || operationCount > GROUP_OPERATIONS_MAX
+    if (isFull && count > 0) break
+    count++
+  }
+  return waiting.splice(0, count)
+}
+
+type Grouped = { readonly operations: readonly unknown[]; readonly sizeBytes: number }
 
 function sizeOf(operations: readonly Sized[]): number {
   let sum = 0

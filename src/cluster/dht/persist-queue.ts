@@ -1,9 +1,4 @@
-import {
-  type Engine,
-  type EngineOperation,
-  GROUP_BYTES_MAX,
-  GROUP_OPERATIONS_MAX,
-} from '../../storage/index.ts'
+import { type Engine, type EngineOperation, takeGroup } from '../../storage/index.ts'
 
 /**
  * The one way of this node's replicas to the disk. What they persist while a commit is under way goes down together in the
@@ -49,7 +44,7 @@ export class PersistQueue<T extends Persist> {
         // A turn of the microtask queue, so that writes made in the same turn share the first
         // group.
         await Promise.resolve()
-        const group = this.#takeGroup()
+        const group = takeGroup(this.#items)
         const result = await this.#engine.commit(group.flatMap((item) => item.operations))
         if (!result.ok) group.push(...this.#items.splice(0))
         for (const { sizeBytes } of group) this.#waitingBytes -= sizeBytes
@@ -60,20 +55,6 @@ export class PersistQueue<T extends Persist> {
       this.#listener.failed(fault)
     }
     this.#committing = undefined
-  }
-
-  #takeGroup(): T[] {
-    let sizeBytes = 0
-    let operations = 0
-    let count = 0
-    for (const item of this.#items) {
-      sizeBytes += item.sizeBytes
-      operations += item.operations.length
-      const isFull = sizeBytes > GROUP_BYTES_MAX || operations > GROUP_OPERATIONS_MAX
-      if (isFull && count > 0) break
-      count++
-    }
-    return this.#items.splice(0, count)
   }
 }
 
