@@ -51,7 +51,10 @@ export type MemberStatus = {
   readonly behindSlots: number | undefined
   /** Partitions of which it holds a replica; 0 while they have not been given to the members. */
   readonly replicas: number
-  /** How many of them lack something that others have, by its own word or by that of those who lead them. */
+  /**
+   * How many of them lack something that others have, by its own word or by that of those who lead them; all, as long as it has
+   * not looked at the newest table.
+   */
   readonly replicasBehind: number
   /** As it last said, which of a member that is down may be long ago; undefined when it has said nothing yet. */
   readonly vitals: MemberVitals | undefined

@@ -212,7 +212,7 @@ export class Detector {
 
 /**
  * - `members`: who belongs to the cluster now, and who of them votes. New ones count as heard at first.
- * - `heard`: any frame of a member has arrived.
+ * - `heard`: a frame of a member has arrived, whatever it says.
  * - `heartbeat`: one of those, with what it says.
  * - `refused`: the machine of `peer` has answered that nobody listens on its port.
  * - `relieved`: its roles were given to others, because those found it down or leaving: this node takes it for true.

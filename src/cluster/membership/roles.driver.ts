@@ -61,9 +61,9 @@ export class Roles {
   /** Time has passed; `voters` are of the cluster that this node's disk belongs to, ascending. */
   tick(voters: readonly NodeId[]): void {
     const { hasQuorum, isAlone } = this.#options
+    this.#sayProgress()
     if (isAlone) return
     this.#hasTicked = true
-    this.#sayProgress()
     this.liveness.tick()
     const situation = this.liveness.situation(voters)
     this.partitions.tick(situation, hasQuorum)

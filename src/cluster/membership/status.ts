@@ -1,11 +1,10 @@
 import type { NodeId } from '../../base/ids.ts'
 import type { MembershipSnapshot } from '../control/index.ts'
 import {
-  contains,
+  behindIn,
   type PartitionTable,
   partitionsLed,
   type Standing,
-  sizeOf,
   underReplicated,
 } from '../partition/index.ts'
 import type { Vitals } from '../wire/index.ts'
@@ -44,9 +43,11 @@ export type Known = {
 function memberStatuses({ committed, observed, health, table }: Known): readonly MemberStatus[] {
   const { self, connected, applied } = observed
   const latest = Math.max(0, ...applied.values())
+  const isBehind = table === undefined ? () => false : behindIn(table, progressOf(health))
   return committed.members.map(({ id, address, role }) => {
     const slot = applied.get(id)
     const member = health.find((each) => each.id === id)
+    const held = partitionsOf(id, table)
     return {
       id,
       address,
@@ -54,22 +55,32 @@ function memberStatuses({ committed, observed, health, table }: Known): readonly
       state: member?.state ?? 'up',
       isConnected: id === self || connected.has(id),
       behindSlots: slot === undefined ? undefined : latest - slot,
-      replicas: table?.rows.filter(({ replicas }) => replicas.includes(id)).length ?? 0,
-      replicasBehind: replicasBehind(id, health),
+      replicas: held.length,
+      replicasBehind: Math.max(
+        held.filter((partition) => isBehind(partition, id)).length,
+        lagging(id, health),
+      ),
       vitals: member?.vitals === undefined ? undefined : shown(member.vitals),
     }
   })
 }
 
-/** Both may be right: a node does not know of writes that it has not heard of, nor a primary of replicas that it does not lead. */
-function replicasBehind(id: NodeId, health: readonly MemberHealth[]): number {
-  const own = sizeOf(health.find((each) => each.id === id)?.progress?.behind ?? '')
-  const lagging = health
+/** Of which it is to hold a replica. */
+function partitionsOf(id: NodeId, table: PartitionTable | undefined): readonly number[] {
+  const rows = table?.rows ?? []
+  return rows.flatMap(({ replicas }, partition) => (replicas.includes(id) ? [partition] : []))
+}
+
+/**
+ * How many replicas of the node lack something by the word of those who lead them. Both this and its own word may be right: a node
+ * does not know of writes that it has not heard of, nor a primary of replicas that it does not lead.
+ */
+function lagging(id: NodeId, health: readonly MemberHealth[]): number {
+  return health
     .filter(({ state }) => state !== 'down')
     .flatMap(({ vitals }) => vitals?.lagging ?? [])
     .filter(({ node }) => node === id)
     .reduce((sum, { partitions }) => sum + partitions, 0)
-  return Math.max(own, lagging)
 }
 
 function shown({ lagging: _, ...vitals }: Vitals): MemberVitals {
@@ -84,10 +95,7 @@ function partitionStatus(
   const standings = new Map(
     health.map(({ id, state }): [NodeId, Standing] => [id, state === 'down' ? 'down' : 'present']),
   )
-  const progress = progressOf(health)
-  // Who has yet to look at the newest table is not taken for one that lacks something.
-  const isBehind = (partition: number, id: NodeId) =>
-    contains(progress.get(id)?.behind ?? '', partition)
+  const isBehind = behindIn(table, progressOf(health))
   const led = [...partitionsLed(table)].map(([node, partitions]) => ({ node, partitions }))
   return {
     tableVersion: table.version,

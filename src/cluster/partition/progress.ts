@@ -15,7 +15,7 @@ export type PartitionSet = string
 /** Whether a replica has yet to get what the others have. */
 export type IsBehind = (partition: number, node: NodeId) => boolean
 
-/** As long as any set. */
+/** Of every set but the empty one. */
 export const PARTITION_SET_LENGTH = PARTITION_COUNT / 4
 
 export function partitionSet(partitions: ReadonlySet<PartitionId>): PartitionSet {
@@ -31,16 +31,6 @@ export function contains(set: PartitionSet, partition: number): boolean {
   const digit = Number.parseInt(set[partition >> 2] ?? '0', 16)
   return ((digit >> (partition & 3)) & 1) === 1
 }
-
-/** How many partitions are in it. */
-export function sizeOf(set: PartitionSet): number {
-  let size = 0
-  for (const digit of set) size += BITS[Number.parseInt(digit, 16)] ?? 0
-  return size
-}
-
-/** Of the hexadecimal digits. */
-const BITS = [0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4]
 
 /**
  * As the nodes have said it of this table. Whoever has not looked at it yet may have been given replicas by it without knowing,

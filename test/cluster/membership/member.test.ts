@@ -11,6 +11,7 @@ import { TcpTransport } from '../../../src/cluster/wire/transport.tcp.ts'
 import { DiskTwin } from '../../twin/disk.ts'
 import { openTwinStorage } from '../fixture.ts'
 import { QUICK, SECRET, TestNode } from '../wire/fixture.ts'
+import { openLoneMember } from './lone-member.ts'
 
 const [n1, n2] = ['n1', 'n2'] as [NodeId, NodeId]
 
@@ -51,6 +52,20 @@ test('a member that reaches too few voters promises no change of the members', a
   })
   expect(member.status()).toMatchObject({ hasQuorum: false, members: [{ id: n1 }, { id: n2 }] })
   await close()
+})
+
+test('a member that is alone lacks nothing', async () => {
+  const disk = new DiskTwin()
+  const storage = await openTwinStorage(disk)
+  const member = await openLoneMember(storage, disk, '/data')
+  await expect
+    .poll(() => member.status())
+    .toMatchObject({
+      members: [{ id: n1, replicas: 1_024, replicasBehind: 0 }],
+      partitions: { underReplicated: 0 },
+    })
+  await member.close()
+  await storage.close()
 })
 
 test('why a node cannot be reached is told once', async () => {
