@@ -39,6 +39,8 @@ type Restarted = { readonly node: string; readonly seconds: number }
 class RollingRestart {
   readonly #session: Session
   readonly #timeoutMs: number
+  /** The reason to wait that was said last, if nothing was said since. */
+  #waitsFor = ''
 
   constructor(session: Session, timeoutMs: number) {
     this.#session = session
@@ -50,6 +52,7 @@ class RollingRestart {
     const { json, surroundings } = this.#session
     const line = text.replace(/\p{Cc}/gu, ' ')
     ;(json ? surroundings.stderr : surroundings.stdout).write(`${line}\n`)
+    this.#waitsFor = ''
   }
 
   async restart(node: string): Promise<Result<Restarted, Failure>> {
@@ -57,33 +60,36 @@ class RollingRestart {
     if (!before.ok) return before
     const boot = bootOf(before.value, node)
     if (boot === undefined) return err(refused(`${node} is no member any more`, NEXT))
-    const startMs = performance.now()
-    this.say(`${node} restarts`)
     const asked = await this.#ask(node, boot)
     if (!asked.ok) return asked
+    this.say(`${node} restarts`)
     const back = await this.#until((status) => {
       if (bootOf(status, node) === boot) return `${node} has yet to restart`
       return memberWeakness(status, node)
     })
     if (!back.ok) return err(refused(`${node} did not come back: ${back.error}`, BACK_NEXT(node)))
-    const seconds = Math.round((performance.now() - startMs) / 100) / 10
+    const seconds = Math.round((performance.now() - asked.value) / 100) / 10
     this.say(`${node} is back after ${seconds} s`)
     return ok({ node, seconds })
   }
 
   /** Until any node may be taken away for a moment. */
   async untilStrong(): Promise<Result<ClusterStatus, Failure>> {
-    let said = ''
     const strong = await this.#until((status) => {
       const reason = weakness(status)
-      // What counts down is said once.
-      const kind = reason?.replace(/\d+/g, '') ?? ''
-      if (reason !== undefined && kind !== said) this.say(`${reason}; waiting`)
-      said = kind
+      if (reason !== undefined) this.#sayWaiting(reason)
       return reason
     })
     if (strong.ok) return strong
     return err(refused(`the cluster is not at full strength: ${strong.error}`, NEXT))
+  }
+
+  #sayWaiting(reason: string): void {
+    // What counts down is said once.
+    const kind = reason.replace(/\b\d+\b/g, '')
+    if (kind === this.#waitsFor) return
+    this.say(`${reason}; waiting`)
+    this.#waitsFor = kind
   }
 
   /** Until nothing is in the way any more; the error is what was to the last. The server may be away for a while. */
@@ -102,21 +108,32 @@ class RollingRestart {
     }
   }
 
-  /** The process is named, so that to ask twice is to ask once. */
-  async #ask(node: string, boot: string): Promise<Result<void, Failure>> {
+  /**
+   * Gives when it was last asked. Before it is asked again everybody has to be well again: meanwhile another node may have
+   * restarted, or this one, if only the answer was lost.
+   */
+  async #ask(node: string, boot: string): Promise<Result<number, Failure>> {
     const deadlineMs = performance.now() + this.#timeoutMs
     for (;;) {
+      const askedMs = performance.now()
       const asked = await this.#session.server.ask('POST', '/api/v1/cluster/restart', {
         node,
         boot,
       })
-      if (asked.ok) return ok(undefined)
-      const { kind, statusCode = 0 } = asked.error
-      const isTransient = kind === 'no-connection' || statusCode >= 500
-      if (!isTransient || performance.now() > deadlineMs) return asked
+      if (asked.ok) return ok(askedMs)
+      if (!mayPass(asked.error) || askedMs > deadlineMs) return asked
+      this.#sayWaiting(asked.error.message)
       await sleep(POLL_MS)
+      const strong = await this.untilStrong()
+      if (!strong.ok) return strong
+      if (bootOf(strong.value, node) !== boot) return ok(askedMs)
     }
   }
+}
+
+/** Also a conflict: another node restarts, or this one is down. */
+function mayPass({ kind, statusCode = 0 }: Failure): boolean {
+  return kind === 'no-connection' || statusCode === 409 || statusCode >= 500
 }
 
 function bootOf({ members }: ClusterStatus, node: string): string | undefined {

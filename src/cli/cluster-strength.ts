@@ -19,11 +19,12 @@ export function weakness(status: ClusterStatus): string | undefined {
 }
 
 /** What keeps one member from being of full use to the others; undefined when nothing does. */
-export function memberWeakness({ members }: ClusterStatus, id: string): string | undefined {
+export function memberWeakness({ members, self }: ClusterStatus, id: string): string | undefined {
   const member = members.find((each) => each.id === id)
   if (member === undefined) return `${id} is no member any more`
-  const { state, vitals, behindSlots, replicasBehind } = member
+  const { state, isConnected, vitals, behindSlots, replicasBehind } = member
   if (state !== 'up') return `${id} is ${state}`
+  if (!isConnected) return `${self} does not reach ${id}`
   if (vitals?.isReady !== true) return `${id} is not ready`
   if (behindSlots === undefined || behindSlots > BEHIND_SLOTS_MAX) {
     return `${id} has yet to learn what the others have decided`

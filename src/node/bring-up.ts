@@ -55,10 +55,10 @@ export class BringUp {
       await this.#sliceStart
     }
     await this.#until(() => this.#parts.cluster.shortfall() === undefined)
+    await this.restarts.ready()
     // Last of all: a node that fails to start must not use up the only chance to see the token.
     const freshToken = await this.#tokens.claim()
     if (this.#isStopped) return new Promise(() => {})
-    this.restarts.ready()
     return { freshToken }
   }
 

@@ -70,14 +70,12 @@ export class ClusterApi {
     if (body === undefined) return NOT_A_RESTART
     const node = body.node as NodeId
     const { members } = this.#admin.status()
+    const ids = members.map(({ id }) => id)
     const member = members.find(({ id }) => id === node)
-    if (member === undefined) {
-      const ids = members.map(({ id }) => id)
-      return restartRefusal(node, { kind: 'not-a-member', members: ids })
-    }
+    if (member === undefined) return restartRefusal(node, { kind: 'not-a-member', members: ids })
     const boot = body.boot ?? member.vitals?.boot
     if (member.state === 'down' || boot === undefined) return restartRefusal(node, { kind: 'down' })
-    const wished = await this.#restarts.wish(node, boot)
+    const wished = await this.#restarts.wish(node, boot, ids)
     if (!wished.ok) return restartRefusal(node, wished.error)
     sendJson(exchange.response, 202, { node, boot })
     return undefined

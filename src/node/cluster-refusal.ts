@@ -2,6 +2,7 @@ import type { NodeId } from '../base/ids.ts'
 import type { OutcomeUnknown, Unavailable } from '../base/port.ts'
 import type { AddRefusal, RemoveRefusal } from '../cluster/membership/index.ts'
 import { type ApiRefusal, notFound, RETRY_SOON } from './api-refusal.ts'
+import type { OtherRestart } from './restart.ts'
 
 /** The answer to an addition of `id` that was refused. */
 export function addRefusal(id: NodeId, refusal: AddRefusal): ApiRefusal {
@@ -44,6 +45,7 @@ export function removeRefusal(id: NodeId, refusal: RemoveRefusal): ApiRefusal {
 export function restartRefusal(
   id: NodeId,
   refusal:
+    | OtherRestart
     | Unavailable
     | OutcomeUnknown
     | { readonly kind: 'not-a-member'; readonly members: readonly NodeId[] }
@@ -54,6 +56,11 @@ export function restartRefusal(
       return notAMember(id, refusal.members)
     case 'down':
       return conflict(refusal.kind, `${id} is down.`, `Start it: aether start --config …`)
+    case 'other-restart': {
+      const { kind, node } = refusal
+      const next = `If it does not come back: start it, or aether cluster remove ${node}.`
+      return conflict(kind, `${node} was asked to restart and is not back yet.`, next)
+    }
     default:
       return changeRefusal(refusal)
   }

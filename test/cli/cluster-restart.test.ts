@@ -6,6 +6,7 @@ const IDS = ['n1', 'n2', 'n3']
 type Member = {
   id: string
   state: string
+  isConnected: boolean
   behindSlots?: number
   replicasBehind: number
   vitals: { boot: string; isReady: boolean; missingChunks: number; hasAllChunks: boolean }
@@ -16,6 +17,7 @@ class Cluster {
   readonly members: Member[] = IDS.map((id) => ({
     id,
     state: 'up',
+    isConnected: true,
     behindSlots: 0,
     replicasBehind: 0,
     vitals: { boot: `${id}-0`, isReady: true, missingChunks: 0, hasAllChunks: true },
@@ -82,6 +84,7 @@ test('with --json there is one document, and the steps are on stderr', async () 
 
 const WEAKNESSES: readonly [string, (cluster: Cluster, member: Member) => void][] = [
   ['n2 is down', (_, member) => Object.assign(member, { state: 'down' })],
+  ['n1 does not reach n2', (_, member) => Object.assign(member, { isConnected: false })],
   ['n2 is not ready', (_, { vitals }) => Object.assign(vitals, { isReady: false })],
   ['n2 has yet to learn', (_, member) => Object.assign(member, { behindSlots: 101 })],
   ['n2 lacks something in 7 parti', (_, member) => Object.assign(member, { replicasBehind: 7 })],
@@ -125,6 +128,52 @@ test('a server that is away for a moment is asked again', async () => {
   cluster.intercept = (line) => (line.startsWith('POST') && refusals++ % 2 === 0 ? 503 : undefined)
   expect((await cluster.run()).exitCode).toBe(0)
   expect(cluster.asked).toEqual(['n1 n1-0', 'n2 n2-0', 'n3 n3-0'])
+})
+
+test('before it is asked again, all have to be well again', async () => {
+  const cluster = new Cluster()
+  const seen: string[] = []
+  cluster.intercept = (line) => {
+    const [method] = line.split(' ')
+    if (seen.filter((each) => each === 'GET 9').length === 2) cluster.underReplicated = 0
+    seen.push(`${method} ${cluster.underReplicated}`)
+    if (method !== 'POST' || seen.includes('GET 9')) return undefined
+    cluster.underReplicated = 9
+    return 503
+  }
+  const { exitCode, stdout } = await cluster.run()
+  expect(exitCode).toBe(0)
+  expect(seen.slice(2, 7)).toEqual(['POST 0', 'GET 9', 'GET 9', 'GET 0', 'POST 0'])
+  expect(stdout).toContain('9 of 1024 partitions are under-replicated; waiting\nn1 restarts\n')
+})
+
+test('a node that has restarted though the answer was lost is not asked again', async () => {
+  const cluster = new Cluster()
+  const [first] = cluster.members as [Member]
+  cluster.intercept = (line) => {
+    if (!line.startsWith('POST') || first.vitals.boot !== 'n1-0') return undefined
+    cluster.restart(first)
+    first.vitals.boot = 'n1-1'
+    return 504
+  }
+  const { exitCode, stdout } = await cluster.run()
+  expect(exitCode).toBe(0)
+  expect(stdout).toContain('n1 restarts\nn1 is back')
+  expect(cluster.asked).toEqual(['n2 n2-0', 'n3 n3-0'])
+})
+
+test('while another node restarts it waits, says so once, and not for ever', async () => {
+  const cluster = new Cluster()
+  let refusals = 0
+  cluster.intercept = (line) => (line.startsWith('POST') && refusals++ < 3 ? 409 : undefined)
+  const { exitCode, stdout } = await cluster.run()
+  expect(exitCode).toBe(0)
+  expect(stdout).toMatch(/^It is not to be\. \(409 for .*\); waiting\nn1 restarts\n/)
+
+  cluster.intercept = (line) => (line.startsWith('POST') ? 409 : undefined)
+  const { exitCode: late, stderr } = await cluster.run('--timeout', '1')
+  expect(late).toBe(1)
+  expect(stderr).toMatch(/^aether: It is not to be\. \(409 for .*\); restarted before: none\n/)
 })
 
 test('who may not ask is told so at once', async () => {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { NodeId } from '../../src/base/ids.ts'
 import type { AddRefusal, RemoveRefusal } from '../../src/cluster/membership/index.ts'
-import { addRefusal, removeRefusal } from '../../src/node/cluster-refusal.ts'
+import { addRefusal, removeRefusal, restartRefusal } from '../../src/node/cluster-refusal.ts'
 
 const [n1, n2, n4] = ['n1', 'n2', 'n4'] as NodeId[] as [NodeId, NodeId, NodeId]
 
@@ -39,6 +39,21 @@ test.each<[RemoveRefusal, number, RegExp, RegExp | undefined]>([
 ])('a removal that is refused for %j says why, and what comes next', (...row) => {
   const [refusal, status, detail, next] = row
   const { problem } = removeRefusal(n4, refusal)
+  expect(problem).toMatchObject({ status, kind: refusal.kind })
+  expect(problem.detail).toMatch(detail)
+  if (next === undefined) expect(problem.next).toBeUndefined()
+  else expect(problem.next).toMatch(next)
+})
+
+test.each<[Parameters<typeof restartRefusal>[1], number, RegExp, RegExp | undefined]>([
+  [{ kind: 'not-a-member', members: [n1, n2] }, 404, /n4 is not .* n1, n2\./, undefined],
+  [{ kind: 'down' }, 409, /n4 is down/, /aether start/],
+  [{ kind: 'other-restart', node: n2 }, 409, /n2 .* not back yet/, /aether cluster remove n2/],
+  [UNAVAILABLE, 503, /too few voters answer/, /aether cluster status/],
+  [UNKNOWN, 504, /not known .* no answer came/, /aether cluster status/],
+])('a restart that is refused for %j says why, and what comes next', (...row) => {
+  const [refusal, status, detail, next] = row
+  const { problem } = restartRefusal(n4, refusal)
   expect(problem).toMatchObject({ status, kind: refusal.kind })
   expect(problem.detail).toMatch(detail)
   if (next === undefined) expect(problem.next).toBeUndefined()
