@@ -4,9 +4,9 @@ import type { ClusterAdmin } from '../cluster/membership/index.ts'
 import type { Exchange, HttpHandler } from '../slice/index.ts'
 import { type ApiRefusal, challenge, methodNotAllowed, notFound } from './api-refusal.ts'
 import { ClusterApi } from './cluster-api.ts'
-import { ControlApi } from './control-api.ts'
+import { controlApi } from './control-api.ts'
 import { sendJson } from './json.ts'
-import { MapApi, USER_SPACE } from './map-api.ts'
+import { mapApi } from './map-api.ts'
 import type { RestartWishes } from './restart.ts'
 
 export type ApiParts = {
@@ -24,8 +24,8 @@ export const API_MOUNT = '/api/'
 
 /** The platform's own interface: JSON for tools, every refusal a problem that says what to do. */
 export function apiHandler(parts: ApiParts): HttpHandler {
-  const control = new ControlApi(parts.control, parts.newRequestId)
-  const map = new MapApi(parts.map.space(USER_SPACE), parts.newRequestId)
+  const control = controlApi(parts.control, parts.newRequestId)
+  const map = mapApi(parts.map, parts.newRequestId)
   const cluster = new ClusterApi(parts.members, parts.restarts)
   const serve = (exchange: Exchange): Answered => {
     const path = pathOf(exchange.request.url ?? '')

@@ -1,10 +1,10 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { RequestId } from '../base/ids.ts'
-import type { NoSpace, OutcomeUnknown, Unavailable } from '../base/port.ts'
+import { KEY_BYTES_MAX, type NoSpace, type OutcomeUnknown, type Unavailable } from '../base/port.ts'
 import { err, ok, type Result } from '../base/result.ts'
 import { type ApiRefusal, badRequest, RETRY_SOON } from './api-refusal.ts'
 
-/** What the writes of clients to the node's stores have in common: conditions, repetition, refusals. */
+/** What clients say when they write to the node's stores, and what they are told: keys, conditions, repetition, refusals. */
 
 /**
  * RFC 9110 §13.1, as far as it means something for a store of versions: exactly one, none yet, or whatever there is
@@ -74,14 +74,21 @@ export function unavailable({ kind, reason }: Unavailable): ApiRefusal {
   return { problem, headers: RETRY_SOON }
 }
 
-/** A part of a URL as it was meant; undefined when it is no percent-encoded UTF-8. */
-export function percentDecoded(text: string): string | undefined {
+/** A key, or a part of one, as it stands in the URL: decoded once and never interpreted, so that `..` means nothing. */
+export function decodedKey(encoded: string): Result<string, ApiRefusal> {
+  const key = percentDecoded(encoded)
+  if (key === undefined) return err(badRequest('The key is not percent-encoded UTF-8.'))
+  if (Buffer.byteLength(key) <= KEY_BYTES_MAX) return ok(key)
+  return err(badRequest(`A key has at most ${KEY_BYTES_MAX} bytes in UTF-8.`))
+}
+
+/** Visible ASCII, which every client can put into a header; long enough for any UUID or digest, and within a request id of the map. */
+const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,120}$/
+
+function percentDecoded(text: string): string | undefined {
   try {
     return decodeURIComponent(text)
   } catch {
     return undefined
   }
 }
-
-/** Visible ASCII, which every client can put into a header; long enough for any UUID or digest, and within a request id of the map. */
-const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,120}$/

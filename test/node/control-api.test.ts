@@ -9,7 +9,7 @@ import { ControlMachine } from '../../src/cluster/control/machine.ts'
 import { ReplicatedControlStore } from '../../src/cluster/control/replicated.ts'
 import { Authenticator } from '../../src/node/auth.ts'
 import { readConfig } from '../../src/node/config.ts'
-import { ControlApi } from '../../src/node/control-api.ts'
+import { controlApi } from '../../src/node/control-api.ts'
 import { Guard } from '../../src/node/guard.ts'
 import { HttpServer } from '../../src/node/http.ts'
 import { NodeMetrics } from '../../src/node/metrics.ts'
@@ -62,7 +62,7 @@ describe('a key', () => {
 
   test('is absent before it is put and after it is deleted', async () => {
     const absent = await send('GET', 'user/gone')
-    expect([absent.status, detailOf(absent)]).toEqual([404, 'The key user/gone has no value.'])
+    expect([absent.status, detailOf(absent)]).toEqual([404, 'The key has no value.'])
     await send('PUT', 'user/gone', { body: 'x' })
     expect(await send('DELETE', 'user/gone')).toMatchObject({ status: 204 })
     expect((await send('GET', 'user/gone')).status).toBe(404)
@@ -248,7 +248,7 @@ describe('a node that reaches no other', () => {
       machine: new ControlMachine(),
       input: () => {},
     })
-    const api = new ControlApi(store, () => 'generated' as RequestId)
+    const api = controlApi(store, () => 'generated' as RequestId)
     http = new HttpServer({
       guard: new Guard('127.0.0.1', []),
       authenticator,
