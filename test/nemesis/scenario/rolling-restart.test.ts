@@ -45,6 +45,13 @@ test('every node becomes a new one in the same process, and is asked while all o
   }
 })
 
+test('two at once take turns: no two nodes are away together', async () => {
+  const away = countAway()
+  const runs = await Promise.all([roll('n1'), roll('n3')])
+  expect(runs.map(({ exitCode }) => exitCode)).toEqual([0, 0])
+  expect(await away.end()).toBe(1)
+})
+
 test('a node that has restarted can be stopped, killed and started as before', async () => {
   await cluster.node('n1').stop()
   await cluster.node('n1').start()
@@ -105,6 +112,32 @@ function deployAll() {
         if ((await send(path, at, { method: 'HEAD' })) !== 200) lost.push(path)
       }
       return { refused, lost }
+    },
+  }
+}
+
+/** How many nodes take no connections at the same time, at most, until it is told to end. */
+function countAway() {
+  let isEnding = false
+  const isAway = (id: string) =>
+    sendRequest(`${cluster.node(id).origin}/health/live`).then(
+      () => false,
+      () => true,
+    )
+  const count = async () => {
+    let most = 0
+    while (!isEnding) {
+      const answers = await Promise.all(NODES.map(isAway))
+      most = Math.max(most, answers.filter((each) => each).length)
+      await sleep(50)
+    }
+    return most
+  }
+  const counted = count()
+  return {
+    end: () => {
+      isEnding = true
+      return counted
     },
   }
 }
