@@ -70,13 +70,14 @@ async function runWrk(
   options: LoadOptions & { readonly member: Member; readonly part: number },
 ): Promise<WrkResult> {
   const { clients, durationS, mark, member, part } = options
-  const file = fileURLToPath(new URL(`lua/${script}.lua`, import.meta.url))
+  const file = fileURLToPath(new URL(`lua/${script.name}.lua`, import.meta.url))
   const lines = Object.entries(headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`])
   const wrk = new PinnedProcess(
     [
       ...['wrk', '-t1', `-c${clients}`, `-d${durationS}s`, '--timeout', `${TIMEOUT_S}s`],
       ...lines,
       ...['-s', file, member.origin, '--', mark, `${part}`, `${KEYS}`, `${VALUE_BYTES}`],
+      ...script.args,
     ],
     { stdout: 'pipe' },
   )
