@@ -16,14 +16,17 @@ export const FLAGS = {
 } satisfies ParseArgsOptionsConfig
 
 export type Bench = {
-  /** Where the scratch directory comes to be; has to lie on a disk. */
-  readonly directory: string
-  /** The file that the report goes to, if there is to be one. */
-  readonly json: string | undefined
+  readonly flags: {
+    /** Where the scratch directory comes to be; has to lie on a disk. */
+    readonly directory: string
+    /** The file that the report goes to, if there is to be one. */
+    readonly json?: string | undefined
+  }
   /** Each program's Debian package. */
   readonly packages: Readonly<Record<string, string>>
   /** What else keeps it from running, for the person to read. */
   lack?(): string | undefined
+  /** What the figures depend on. */
   machine(): Readonly<Record<string, string>>
   measure(scratch: string, running: Running): Promise<Outcome>
 }
@@ -45,7 +48,8 @@ export async function runBench(bench: Bench): Promise<number> {
     console.error(`bench: ${lack}`)
     return 2
   }
-  const scratch = mkdtempSync(join(bench.directory, 'aether-bench-'))
+  const { flags } = bench
+  const scratch = mkdtempSync(join(flags.directory, 'aether-bench-'))
   const running: Running = []
   const end = async () => {
     await Promise.all(running.map((each) => each.close()))
@@ -60,8 +64,8 @@ export async function runBench(bench: Bench): Promise<number> {
     console.log(Object.values(machine).join(' · '))
     const { passed, text, report } = await bench.measure(scratch, running)
     console.log(text)
-    if (bench.json !== undefined) {
-      writeFileSync(bench.json, `${JSON.stringify({ machine, ...report }, undefined, 2)}\n`)
+    if (flags.json !== undefined) {
+      writeFileSync(flags.json, `${JSON.stringify({ machine, ...report }, undefined, 2)}\n`)
     }
     return passed ? 0 : 1
   } catch (cause) {
@@ -103,8 +107,8 @@ export async function alternate<Sample>(
   return measured
 }
 
-function lackOf({ packages, directory, lack }: Bench): string | undefined {
+function lackOf({ packages, flags, lack }: Bench): string | undefined {
   if (process.platform !== 'linux')
     return 'it reads /proc and pins programs to cores: it needs Linux'
-  return missingPrograms(packages) ?? memoryDirectory(directory) ?? lack?.()
+  return missingPrograms(packages) ?? memoryDirectory(flags.directory) ?? lack?.()
 }

@@ -43,8 +43,7 @@ const { values: flags } = parseArgs({
 const options = flags.quick ? QUICK : FULL
 
 process.exitCode = await runBench({
-  directory: flags.directory,
-  json: flags.json,
+  flags,
   packages: { wrk: 'wrk', ...(isChosen('map') && { etcd: 'etcd-server' }) },
   lack: () => unknownName(flags.only, NAMES),
   machine: () => ({ ...describeMachine(), ...(isChosen('map') && { etcd: etcdVersion() }) }),

@@ -8,7 +8,7 @@ import { alternate } from './bench.ts'
 import { deployRun, pomOf, REQUESTS_PER_DEPLOY } from './deploy.ts'
 import { startNginx } from './nginx.ts'
 import { type Server, store, verify } from './server.ts'
-import { type Load, type Measured, runWrk } from './wrk.ts'
+import { type Load, type Measured, measureLoad } from './wrk.ts'
 
 const KiB = 1_024
 const MiB = 1_024 * KiB
@@ -152,7 +152,7 @@ async function runPairs(
     const load = await workload.begin(server, run, options.durationS)
     // Nobody pays for the writes of the run before.
     execFileSync('sync', ['-f', options.scratch])
-    const measured = await runWrk(server, load, options.durationS)
+    const measured = await measureLoad(server, load, options.durationS)
     await workload.end(server, run)
     return { ...measured, rate: workload.rate(measured) }
   }

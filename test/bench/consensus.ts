@@ -48,8 +48,7 @@ const options = flags.quick ? QUICK : FULL
 const clientCounts = flags.clients?.map(Number) ?? CLIENTS
 
 process.exitCode = await runBench({
-  directory: flags.directory,
-  json: flags.json,
+  flags,
   packages: { wrk: 'wrk', ...(flags.minutes === undefined && { etcd: 'etcd-server' }) },
   machine: () => ({
     ...describeMachine(),

@@ -38,8 +38,7 @@ const { values: flags } = parseArgs({
 const options = flags.quick ? QUICK : FULL
 
 process.exitCode = await runBench({
-  directory: flags.directory,
-  json: flags.json,
+  flags,
   packages: { nginx: 'nginx', wrk: 'wrk', taskset: 'util-linux' },
   lack: () => unknownName(flags.only, NAMES) ?? lackOfRoom(),
   machine: () => ({ ...describeMachine(), nginx: `nginx ${nginxVersion()}` }),

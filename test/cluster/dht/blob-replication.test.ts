@@ -118,7 +118,7 @@ describe('uploads', () => {
     world.network.cut(n1, n2)
     world.network.cut(n1, n3)
     const upload = put(world, 'n1')
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    await vi.waitFor(async () => expect((await chunkFiles(world.node('n1').disk)).length).toBe(2))
     world.network.heal(n1, n3)
     expect(await upload).toMatchObject({ ok: true })
     await expectWhole(world, 'n3')
