@@ -3,8 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { sendRequest } from '../fixture/cluster.ts'
 import { put } from './cluster-http.ts'
 import type { Contender, Member } from './consensus-cluster.ts'
-import { longestPause } from './consensus-gap.ts'
-import { VALUE_BYTES } from './consensus-load.ts'
+import { killUnder, longestPauseMs, write } from './kill.ts'
 
 export type Death = {
   /** The longest time that a client went without a successful write, each client with partitions of its own. */
@@ -24,25 +23,19 @@ export async function killUnderLoad(cluster: Contender, victimNumber: number): P
   if (victim === undefined) throw new Error('there is nobody to kill')
   const paths = await deployRelease(cluster, victimNumber)
   const survivors = members.filter((member) => member !== victim)
-  const stop = new AbortController()
-  const { signal } = stop
-  const writers = Array.from({ length: WRITERS }, (_, client) =>
-    write(cluster, survivors[client % survivors.length] as Member, client, signal),
-  )
-  const readers = Array.from({ length: READERS }, (_, reader) =>
-    read(members, paths, reader, signal),
-  )
-  await sleep(WARM_MS)
-  const killedMs = performance.now()
-  await victim.kill()
-  await sleep(WATCHED_MS)
-  const endMs = performance.now()
-  stop.abort()
-  const commits = await Promise.all(writers)
-  const counts = await Promise.all(readers)
-  await victim.restart()
+  const killed = await killUnder(victim, TIMES, async (signal) => {
+    const writers = Array.from({ length: WRITERS }, (_, client) => {
+      const member = survivors[client % survivors.length] as Member
+      return write(cluster, member, { ...WRITER, key: `death-${client}` }, signal)
+    })
+    const readers = Array.from({ length: READERS }, (_, reader) =>
+      read(members, paths, reader, signal),
+    )
+    return { commits: await Promise.all(writers), counts: await Promise.all(readers) }
+  })
+  const { commits, counts } = killed.seen
   return {
-    longestGapMs: Math.max(...commits.map((each) => longestPause(each, killedMs, endMs))),
+    longestGapMs: Math.max(...commits.map((each) => longestPauseMs(each, killed))),
     reads: counts.reduce((sum, each) => sum + each.reads, 0),
     failedReads: counts.reduce((sum, each) => sum + each.failed, 0),
   }
@@ -53,16 +46,14 @@ const WRITERS = 16
 const READERS = 6
 
 /** Long enough to fail over and back again, if it did. */
-const WARM_MS = 2_000
-const WATCHED_MS = 8_000
+const TIMES = { warmMs: 2_000, watchedMs: 8_000 }
 
-/** A client asks anew after that long. */
-const WRITE_PATIENCE_MS = 2_500
+const PAUSE_MS = 10
+
+const WRITER = { patienceMs: 2_500, pauseMs: { afterCommit: PAUSE_MS, afterRefusal: PAUSE_MS } }
 
 /** As long as builds wait for an answer before they take the connection for dead, at the least. */
 const READ_PATIENCE_MS = 10_000
-
-const PAUSE_MS = 10
 
 /** Of several artifacts, so that every node leads the metadata of some. */
 async function deployRelease(cluster: Contender, round: number): Promise<readonly string[]> {
@@ -78,27 +69,6 @@ async function deployRelease(cluster: Contender, round: number): Promise<readonl
     paths.push(file, `${artifact}/1.0/a${at}-1.0.pom.sha1`, `${artifact}/maven-metadata.xml`)
   }
   return paths
-}
-
-/** Resolves with the times of the commits. */
-async function write(
-  cluster: Contender,
-  member: Member,
-  client: number,
-  signal: AbortSignal,
-): Promise<readonly number[]> {
-  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
-  const value = 'x'.repeat(VALUE_BYTES)
-  const commits: number[] = []
-  while (!signal.aborted) {
-    const isCommitted = await cluster
-      .put(member, `death-${client}`, value, { agent, timeoutMs: WRITE_PATIENCE_MS })
-      .catch(() => false)
-    if (isCommitted) commits.push(performance.now())
-    await sleep(PAUSE_MS)
-  }
-  agent.destroy()
-  return commits
 }
 
 async function read(

@@ -2,11 +2,10 @@ import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { pomOf } from './deploy.ts'
-import { cpuMsOf, PinnedProcess } from './process.ts'
+import { cpuMsOf } from './process.ts'
+import { startWrk, type WrkOptions } from './wrk.ts'
 
 /** One node or three of one cluster, as clients of the repository see them. */
 export type Nodes = {
@@ -27,7 +26,7 @@ type Prepared = {
   /** Once for each side. */
   begin(nodes: Nodes): Promise<void>
   /** What each client of a side runs: `run` is never used twice on one side. */
-  load(origin: string, part: number, run: number): readonly string[]
+  load(origin: string, part: number, run: number): Pick<WrkOptions, 'script' | 'args' | 'url'>
   /** After a run: what was written is on every node. */
   verify(nodes: Nodes, run: number): Promise<void>
 }
@@ -68,10 +67,13 @@ export async function runLoad(
   // Nobody pays for the writes of the run before.
   execFileSync('sync')
   const { origins } = nodes
-  const share = Math.floor(CLIENTS / origins.length)
+  const connections = Math.floor(CLIENTS / origins.length)
   const beforeMs = cpuMs(nodes)
   const runs = await Promise.all(
-    origins.map((origin, part) => runWrk(prepared.load(origin, part, run), share, durationS)),
+    origins.map((origin, part) => {
+      const load = prepared.load(origin, part, run)
+      return startWrk({ name: `node ${part + 1}`, connections, durationS, ...load }).totals
+    }),
   )
   // The copies that no answer waits for are work too.
   await sleep(SETTLE_MS)
@@ -90,9 +92,6 @@ const CLIENTS = 18
 /** Far above what a last copy takes. */
 const SETTLE_MS = 1_000
 
-/** An fsync under a full queue may take long. */
-const TIMEOUT_S = 30
-
 const REPOSITORY = '/repository/releases/bench'
 
 /** Versions are spread over this many artifacts, as builds of many modules do. */
@@ -108,7 +107,7 @@ function getting(extension: string, body: Buffer): Prepared {
       await put(nodes.origins[0] + path, new Uint8Array(body))
       await verify(nodes)
     },
-    load: (origin) => ['-s', script('get'), origin + path],
+    load: (origin) => ({ script: 'get', url: origin + path }),
     verify,
   }
 }
@@ -122,10 +121,11 @@ function putting(scratch: string): Prepared {
   const runOf = (part: number, run: number) => 10 * run + part
   return {
     begin: async () => {},
-    load: (origin, part, run) => [
-      ...['-s', script('put'), origin, '--'],
-      ...[directory(part), `${runOf(part, run)}`, bodyPath, `${ARTIFACTS}`],
-    ],
+    load: (origin, part, run) => ({
+      script: 'put',
+      url: origin,
+      args: [directory(part), `${runOf(part, run)}`, bodyPath, `${ARTIFACTS}`],
+    }),
     async verify({ origins }, run) {
       for (const part of origins.keys()) {
         const sent = Buffer.from(body)
@@ -137,28 +137,6 @@ function putting(scratch: string): Prepared {
       }
     },
   }
-}
-
-type WrkTotals = { readonly requests: number; readonly durationUs: number }
-
-async function runWrk(
-  load: readonly string[],
-  clients: number,
-  durationS: number,
-): Promise<WrkTotals> {
-  const limits = ['-t1', `-c${clients}`, `-d${durationS}s`, '--timeout', `${TIMEOUT_S}s`]
-  const wrk = new PinnedProcess(['wrk', ...limits, ...load], { stdout: 'pipe' })
-  if (wrk.child.stdout === null) throw new Error('the output of wrk is not piped')
-  const output = await text(wrk.child.stdout)
-  const line = output.trim().split('\n').at(-1) ?? ''
-  if (!line.startsWith('{')) throw new Error(`wrk failed:\n${output}`)
-  const totals = JSON.parse(line) as Record<string, number>
-  const { requests = 0, durationUs = 0, refused = 0, broken = 0 } = totals
-  if (requests === 0 || refused + broken > 0) {
-    const failed = `${refused} were refused and ${broken} failed`
-    throw new Error(`of ${requests} requests ${failed}; that is no measurement`)
-  }
-  return { requests, durationUs }
 }
 
 /** Throws unless the bytes were taken. */
@@ -173,10 +151,6 @@ async function expectBytes(url: string, bytes: Buffer): Promise<void> {
   const got = Buffer.from(await answer.arrayBuffer())
   if (answer.status === 200 && got.equals(bytes)) return
   throw new Error(`GET ${url} was answered ${answer.status}, with other bytes than were stored`)
-}
-
-function script(name: string): string {
-  return fileURLToPath(new URL(`lua/${name}.lua`, import.meta.url))
 }
 
 function cpuMs(nodes: Nodes): number {

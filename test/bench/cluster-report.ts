@@ -1,7 +1,18 @@
+import type { Pair } from './bench.ts'
 import type { Death } from './cluster-death.ts'
 import type { HttpSample, Workload } from './cluster-http.ts'
 import type { LoadResult } from './consensus-load.ts'
-import { round, type Spread, spreadOf, table, times } from './report.ts'
+import {
+  asPrinted,
+  durationText,
+  ratioText,
+  round,
+  type Spread,
+  spreadOf,
+  table,
+  times,
+  verdict,
+} from './report.ts'
 
 /** Of alternating pairs: what our three nodes do for a second of processor time, and what they are held against. */
 export type CostRow = {
@@ -27,15 +38,13 @@ export type DeathRow = {
   readonly passed: boolean
 }
 
-export type HttpPair = { readonly three: HttpSample; readonly one: HttpSample }
-export type MapPair = { readonly aether: LoadResult; readonly etcd: LoadResult }
-
-export function httpRow({ title, bar }: Workload, pairs: readonly HttpPair[]): CostRow {
-  const both = pairs.map(({ three, one }) => ({ ours: three, theirs: one }))
-  return costRow({ title, against: 'one node', bar }, both)
+/** Three nodes beside one. */
+export function httpRow({ title, bar }: Workload, pairs: readonly Pair<HttpSample>[]): CostRow {
+  return costRow({ title, against: 'one node', bar }, pairs)
 }
 
-export function mapRow(pairs: readonly MapPair[]): CostRow {
+/** Three nodes beside three members of etcd. */
+export function mapRow(pairs: readonly Pair<LoadResult>[]): CostRow {
   const figures = ({ perSecond, memberCpu }: LoadResult): Figures => ({
     perSecond,
     perCpuSecond: perSecond / memberCpu,
@@ -43,7 +52,7 @@ export function mapRow(pairs: readonly MapPair[]): CostRow {
   const title = 'map writes of 256 bytes, W = 2 of 3, 128 clients'
   return costRow(
     { title, against: 'etcd', bar: MAP_BAR },
-    pairs.map(({ aether, etcd }) => ({ ours: figures(aether), theirs: figures(etcd) })),
+    pairs.map(({ ours, theirs }) => ({ ours: figures(ours), theirs: figures(theirs) })),
   )
 }
 
@@ -64,7 +73,7 @@ export function renderCluster(rows: readonly CostRow[], death: DeathRow | undefi
       row.title,
       round(row.ours.perCpuSecond),
       `${round(row.theirs.perCpuSecond)} (${row.against})`,
-      spread(row.perCpuSecond),
+      ratioText(row.perCpuSecond),
       `≥ ${times(row.bar)}`,
       verdict(row.passed),
     ])
@@ -73,20 +82,19 @@ export function renderCluster(rows: readonly CostRow[], death: DeathRow | undefi
       row.title,
       `${round(row.ours.perSecond)}/s`,
       `${round(row.theirs.perSecond)}/s (${row.against})`,
-      spread(row.perSecond),
+      ratioText(row.perSecond),
     ])
     tables.push(table(['as fast as this machine goes', 'three nodes', 'against', 'ratio'], rates))
   }
   if (death !== undefined) {
     const { gap, reads, failedReads } = death
-    const median = `${round(gap.median)} ms (${round(gap.min)}–${round(gap.max)})`
     tables.push(
       table(
         ['after kill -9 of one node', '', 'bar', ''],
         [
           [
             'longest time a client went without a successful write',
-            median,
+            durationText(gap),
             `≤ ${GAP_MS_MAX} ms`,
             verdict(gap.max <= GAP_MS_MAX),
           ],
@@ -110,7 +118,7 @@ const GAP_MS_MAX = 3_000
 
 function costRow(
   head: Pick<CostRow, 'title' | 'against' | 'bar'>,
-  pairs: readonly { readonly ours: Figures; readonly theirs: Figures }[],
+  pairs: readonly Pair<Figures>[],
 ): CostRow {
   const ratio = (key: keyof Figures) =>
     spreadOf(pairs.map(({ ours, theirs }) => ours[key] / theirs[key]))
@@ -121,19 +129,10 @@ function costRow(
   const perCpuSecond = ratio('perCpuSecond')
   return {
     ...head,
-    // As printed: a third digit would only be noise.
-    passed: Number(perCpuSecond.median.toFixed(2)) >= head.bar,
+    passed: asPrinted(perCpuSecond) >= head.bar,
     ours: figures('ours'),
     theirs: figures('theirs'),
     perCpuSecond,
     perSecond: ratio('perSecond'),
   }
-}
-
-function spread({ median, min, max }: Spread): string {
-  return `${times(median)} (${times(min)}–${times(max)})`
-}
-
-function verdict(passed: boolean): string {
-  return passed ? 'pass' : 'MISSED'
 }

@@ -3,27 +3,30 @@
  * machine and disk in the same run, in requests for a second of processor time of all their processes; and what clients see
  * when one node is killed. Exit code 1 when a bar is missed, 2 when the machine lacks something.
  */
-import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { cpus, release, tmpdir } from 'node:os'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { startAether } from './aether.ts'
-import { type Death, killUnderLoad } from './cluster-death.ts'
-import { type Nodes, runLoad, WORKLOADS, type Workload } from './cluster-http.ts'
 import {
-  type CostRow,
-  deathRow,
-  type HttpPair,
-  httpRow,
-  type MapPair,
-  mapRow,
-  renderCluster,
-} from './cluster-report.ts'
-import { type Contender, startAetherCluster, startEtcdCluster } from './consensus-cluster.ts'
-import { load } from './consensus-load.ts'
-import { memoryDirectory, missingPrograms } from './machine.ts'
-import { stopAll } from './process.ts'
+  alternate,
+  FLAGS,
+  type Outcome,
+  type Pair,
+  type Running,
+  runBench,
+  unknownName,
+} from './bench.ts'
+import { type Death, killUnderLoad } from './cluster-death.ts'
+import { type HttpSample, type Nodes, runLoad, WORKLOADS, type Workload } from './cluster-http.ts'
+import { type CostRow, deathRow, httpRow, mapRow, renderCluster } from './cluster-report.ts'
+import {
+  type Contender,
+  etcdVersion,
+  startAetherCluster,
+  startEtcdCluster,
+} from './consensus-cluster.ts'
+import { type LoadResult, load } from './consensus-load.ts'
+import { describeMachine } from './machine.ts'
 
 const FULL = { pairs: 5, durationS: 4, deaths: 3 }
 /** Shows that everything runs; too short to tell how fast. */
@@ -34,55 +37,28 @@ const MAP_CLIENTS = 128
 const NAMES = [...WORKLOADS.map((each) => each.name), 'map', 'death']
 
 const { values: flags } = parseArgs({
-  options: {
-    quick: { type: 'boolean', default: false },
-    only: { type: 'string', multiple: true, default: [] },
-    json: { type: 'string' },
-    directory: { type: 'string', default: tmpdir() },
-    /** Flags for Node, to profile our nodes by hand. */
-    'node-flag': { type: 'string', multiple: true, default: [] },
-  },
+  options: { ...FLAGS, only: { type: 'string', multiple: true, default: [] } },
 })
 
-process.exitCode = await main()
+const options = flags.quick ? QUICK : FULL
 
-async function main(): Promise<number> {
-  const lack = whatIsMissing()
-  if (lack !== undefined) {
-    console.error(`bench: ${lack}`)
-    return 2
-  }
-  const scratch = mkdtempSync(join(flags.directory, 'aether-cluster-'))
-  const contenders: Contender[] = []
-  const end = async () => {
-    await Promise.all(contenders.map((contender) => contender.close()))
-    await stopAll()
-    rmSync(scratch, { recursive: true, force: true })
-  }
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => void end().finally(() => process.exit(1)))
-  }
-  try {
-    console.log(machine())
-    return await measure(scratch, contenders)
-  } catch (cause) {
-    console.error(`bench: ${cause instanceof Error ? cause.message : String(cause)}`)
-    return 1
-  } finally {
-    await end()
-  }
-}
+process.exitCode = await runBench({
+  flags,
+  packages: { wrk: 'wrk', ...(isChosen('map') && { etcd: 'etcd-server' }) },
+  lack: () => unknownName(flags.only, NAMES),
+  machine: () => ({ ...describeMachine(), ...(isChosen('map') && { etcd: etcdVersion() }) }),
+  measure,
+})
 
-async function measure(scratch: string, contenders: Contender[]): Promise<number> {
-  const options = flags.quick ? QUICK : FULL
+async function measure(scratch: string, running: Running): Promise<Outcome> {
   const cluster = await startAetherCluster(join(scratch, 'three'), flags['node-flag'], 'map')
-  contenders.push(cluster)
+  running.push(cluster)
   const costs: CostRow[] = []
   const workloads = WORKLOADS.filter(({ name }) => isChosen(name))
   if (workloads.length > 0) costs.push(...(await measureHttp(scratch, cluster, workloads)))
   if (isChosen('map')) {
     const etcd = await startEtcdCluster(join(scratch, 'etcd'))
-    contenders.push(etcd)
+    running.push(etcd)
     costs.push(mapRow(await measureMap(cluster, etcd)))
     await etcd.close()
   }
@@ -92,12 +68,11 @@ async function measure(scratch: string, contenders: Contender[]): Promise<number
     deaths.push(await killUnderLoad(cluster, round))
   }
   const death = deaths.length > 0 ? deathRow(deaths) : undefined
-  console.log(`\n${renderCluster(costs, death)}`)
-  if (flags.json !== undefined) {
-    const report = { machine: machine(), options, costs, death }
-    writeFileSync(flags.json, `${JSON.stringify(report, undefined, 2)}\n`)
+  return {
+    passed: costs.every((row) => row.passed) && death?.passed !== false,
+    text: `\n${renderCluster(costs, death)}`,
+    report: { options, costs, death },
   }
-  return costs.every((row) => row.passed) && death?.passed !== false ? 0 : 1
 }
 
 async function measureHttp(
@@ -122,72 +97,34 @@ async function measureHttp(
   return rows
 }
 
-/** The sides take turns in going first, so that what a run leaves to the next one burdens both alike. */
 async function measurePairs(
   workload: Workload,
   { scratch, three, one }: { readonly scratch: string; readonly three: Nodes; readonly one: Nodes },
-): Promise<readonly HttpPair[]> {
-  const { pairs, durationS } = flags.quick ? QUICK : FULL
+): Promise<readonly Pair<HttpSample>[]> {
+  const { pairs, durationS } = options
   const prepared = workload.prepare(scratch)
-  let run = 0
-  const measureOn = (nodes: Nodes) => runLoad(nodes, prepared, { run, durationS })
+  const on = (nodes: Nodes) => (run: number) => runLoad(nodes, prepared, { run, durationS })
   for (const nodes of [three, one]) {
     await prepared.begin(nodes)
-    await measureOn(nodes)
+    // To warm it, under a number that no pair has.
+    await on(nodes)(pairs)
   }
-  const measured: HttpPair[] = []
-  while (measured.length < pairs) {
-    run++
-    if (run % 2 === 0) {
-      const ours = await measureOn(three)
-      measured.push({ three: ours, one: await measureOn(one) })
-    } else {
-      const theirs = await measureOn(one)
-      measured.push({ three: await measureOn(three), one: theirs })
-    }
-  }
-  return measured
+  return alternate(pairs, on(three), on(one))
 }
 
-async function measureMap(aether: Contender, etcd: Contender): Promise<readonly MapPair[]> {
-  const { pairs, durationS } = flags.quick ? QUICK : FULL
+async function measureMap(
+  aether: Contender,
+  etcd: Contender,
+): Promise<readonly Pair<LoadResult>[]> {
+  const { pairs, durationS } = options
   console.log('… map writes')
-  const measureOn = (contender: Contender, run: number) =>
+  const on = (contender: Contender) => (run: number) =>
     load(contender, { clients: MAP_CLIENTS, durationS, mark: `run${run}` })
-  for (const contender of [aether, etcd]) await measureOn(contender, 0)
-  const measured: MapPair[] = []
-  for (let run = 1; run <= pairs; run++) {
-    if (run % 2 === 0) {
-      const ours = await measureOn(aether, run)
-      measured.push({ aether: ours, etcd: await measureOn(etcd, run) })
-    } else {
-      const theirs = await measureOn(etcd, run)
-      measured.push({ aether: await measureOn(aether, run), etcd: theirs })
-    }
-  }
-  return measured
+  // To warm them, under a number that no pair has.
+  for (const contender of [aether, etcd]) await on(contender)(pairs)
+  return alternate(pairs, on(aether), on(etcd))
 }
 
 function isChosen(name: string): boolean {
   return flags.only.length === 0 || flags.only.includes(name)
-}
-
-function whatIsMissing(): string | undefined {
-  if (process.platform !== 'linux') return 'it reads /proc: it needs Linux'
-  const unknown = flags.only.find((name) => !NAMES.includes(name))
-  if (unknown !== undefined) return `nothing is called ${unknown}; choose from ${NAMES.join(', ')}`
-  const etcd = isChosen('map') ? { etcd: 'etcd-server' } : {}
-  return missingPrograms({ wrk: 'wrk', ...etcd }) ?? memoryDirectory(flags.directory)
-}
-
-function machine(): string {
-  const cores = cpus()
-  return [
-    `${cores[0]?.model ?? 'unknown processor'}, ${cores.length} cores`,
-    `Linux ${release()}`,
-    `Node ${process.version}`,
-    ...(isChosen('map')
-      ? [execFileSync('etcd', ['--version'], { encoding: 'utf8' }).split('\n')[0]]
-      : []),
-  ].join(' · ')
 }

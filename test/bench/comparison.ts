@@ -4,10 +4,11 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { mkdtemp } from 'node:fs/promises'
 import { join } from 'node:path'
 import { startAether, startBare } from './aether.ts'
+import { alternate } from './bench.ts'
 import { deployRun, pomOf, REQUESTS_PER_DEPLOY } from './deploy.ts'
 import { startNginx } from './nginx.ts'
 import { type Server, store, verify } from './server.ts'
-import { type Load, type Measured, runWrk } from './wrk.ts'
+import { type Load, type Measured, measureLoad } from './wrk.ts'
 
 const KiB = 1_024
 const MiB = 1_024 * KiB
@@ -38,7 +39,12 @@ type Workload = {
 export type Pair = { readonly aether: Sample; readonly nginx: Sample; readonly ratio: number }
 export type Sample = Measured & { readonly rate: number }
 
-export type PairOptions = { readonly pairs: number; readonly durationS: number }
+export type PairOptions = {
+  readonly pairs: number
+  readonly durationS: number
+  /** For our server. */
+  readonly nodeFlags: readonly string[]
+}
 
 const REPOSITORY = '/repository/releases/bench'
 
@@ -120,7 +126,8 @@ export async function compare(
     for (const directory of [ours, theirs]) mkdirSync(directory)
     const cache = cacheBytesMax === undefined ? {} : { cacheBytesMax }
     const start = comparison.isBare ? startBare : startAether
-    const aether = await start({ directory: ours, requestLog, ...cache })
+    const { nodeFlags } = options
+    const aether = await start({ directory: ours, requestLog, nodeFlags, ...cache })
     servers.push(aether)
     const nginx = await startNginx({ directory: theirs, accessLog: requestLog })
     servers.push(nginx)
@@ -145,20 +152,19 @@ async function runPairs(
     const load = await workload.begin(server, run, options.durationS)
     // Nobody pays for the writes of the run before.
     execFileSync('sync', ['-f', options.scratch])
-    const measured = await runWrk(server, load, options.durationS)
+    const measured = await measureLoad(server, load, options.durationS)
     await workload.end(server, run)
     return { ...measured, rate: workload.rate(measured) }
   }
   for (const server of [aether, nginx]) await measure(server)
-  const pairs: Pair[] = []
-  for (let count = 0; count < options.pairs; count++) {
-    const order = count % 2 === 0 ? [aether, nginx] : [nginx, aether]
-    const samples = new Map<Server, Sample>()
-    for (const server of order) samples.set(server, await measure(server))
-    const [ours, theirs] = [samples.get(aether), samples.get(nginx)]
-    if (ours && theirs) pairs.push({ aether: ours, nginx: theirs, ratio: ours.rate / theirs.rate })
-  }
-  return pairs
+  const pairs = await alternate(
+    options.pairs,
+    () => measure(aether),
+    () => measure(nginx),
+  )
+  return pairs.map(({ ours, theirs }) => {
+    return { aether: ours, nginx: theirs, ratio: ours.rate / theirs.rate }
+  })
 }
 
 async function getting(

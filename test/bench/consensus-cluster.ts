@@ -1,4 +1,5 @@
 /** The two clusters under measurement, three processes each, as their clients see them. */
+import { execFileSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { ClusterFixture, sendRequest } from '../fixture/cluster.ts'
@@ -8,8 +9,8 @@ import { untilReady } from './server.ts'
 
 export type Contender = {
   readonly name: 'aether' | 'etcd'
-  /** The script that writes to it. */
-  readonly script: 'control-put' | 'map-put' | 'etcd-put'
+  /** The script that writes to it, and what that wants to know besides what all are told. */
+  readonly script: { readonly name: 'value-put' | 'etcd-put'; readonly args: readonly string[] }
   readonly members: readonly Member[]
   /** Headers that every request needs. */
   readonly headers: Readonly<Record<string, string>>
@@ -33,11 +34,14 @@ type Connection = NonNullable<Parameters<typeof sendRequest>[1]>
 
 const NAMES = ['n1', 'n2', 'n3']
 
+/** Where a value is, with its key for `%s`; in the map each key is a partition key. */
+const PATHS = { control: '/api/v1/control/user/bench/%s', map: '/api/v1/map/user/%s/value' }
+
 /** `store` is where the values go: the control state, which all nodes agree on, or the map, which is partitioned. */
 export async function startAetherCluster(
   directory: string,
   nodeFlags: readonly string[] = [],
-  store: 'control' | 'map' = 'control',
+  store: keyof typeof PATHS = 'control',
 ): Promise<Contender> {
   mkdirSync(directory)
   const cluster = await ClusterFixture.found(NAMES, { directory, nodeFlags: () => nodeFlags })
@@ -46,13 +50,10 @@ export async function startAetherCluster(
   await Promise.all(nodes.map((node) => node.ready()))
   await cluster.authorize()
   const headers = cluster.credentials
-  const url = (member: Member, key: string) =>
-    store === 'map'
-      ? `${member.origin}/api/v1/map/user/${key}/value`
-      : `${member.origin}/api/v1/control/user/bench/${key}`
+  const url = ({ origin }: Member, key: string) => origin + PATHS[store].replace('%s', key)
   return {
     name: 'aether',
-    script: `${store}-put`,
+    script: { name: 'value-put', args: [PATHS[store]] },
     headers,
     members: nodes.map((node) => ({
       origin: node.origin,
@@ -94,7 +95,7 @@ export async function startEtcdCluster(directory: string): Promise<Contender> {
   await Promise.all(members.map((member) => member.start(roster)))
   return {
     name: 'etcd',
-    script: 'etcd-put',
+    script: { name: 'etcd-put', args: [] },
     headers: { 'Content-Type': 'application/json' },
     members,
     async leader() {
@@ -122,6 +123,10 @@ export async function startEtcdCluster(directory: string): Promise<Contender> {
       await Promise.all(members.map((member) => member.kill()))
     },
   }
+}
+
+export function etcdVersion(): string {
+  return execFileSync('etcd', ['--version'], { encoding: 'utf8' }).split('\n')[0] ?? ''
 }
 
 class EtcdMember implements Member {

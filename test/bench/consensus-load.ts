@@ -1,16 +1,12 @@
-import { text } from 'node:stream/consumers'
-import { fileURLToPath } from 'node:url'
 import type { Contender, Member } from './consensus-cluster.ts'
-import { cpuMsOf, PinnedProcess } from './process.ts'
+import { cpuMsOf } from './process.ts'
+import { startWrk, type WrkTotals } from './wrk.ts'
 
 /** As the issue that this proves has it: most values of a control plane are small. */
 export const VALUE_BYTES = 256
 
 /** So many keys a load generator; a control plane rewrites what it has more than it grows. */
 const KEYS = 1_000
-
-/** Far above what an answer takes, so that one that does not come is an error. */
-const TIMEOUT_S = 10
 
 export type LoadOptions = {
   readonly clients: number
@@ -43,12 +39,12 @@ export async function load(contender: Contender, options: LoadOptions): Promise<
   const cpuBeforeMs = cpuMs(members)
   const runs = await Promise.all(
     shares.map(({ member, clients }, at) =>
-      runWrk(contender, { ...options, clients, member: member as Member, part: at }),
+      write(contender, member as Member, { ...options, clients, part: at }),
     ),
   )
   const memberCpu = (cpuMs(members) - cpuBeforeMs) / 1_000 / options.durationS
   await verify(contender, options.mark)
-  const latencies = runs.flatMap((run) => run.latencies)
+  const latencies = runs.flatMap((run) => run.latencies ?? [])
   return {
     perSecond: runs.reduce((sum, run) => sum + run.requests / (run.durationUs / 1e6), 0),
     p50Ms: percentile(latencies, 0.5) / 1e3,
@@ -57,40 +53,14 @@ export async function load(contender: Contender, options: LoadOptions): Promise<
   }
 }
 
-type WrkResult = {
-  readonly requests: number
-  readonly durationUs: number
-  readonly refused: number
-  readonly broken: number
-  readonly latencies: readonly (readonly [us: number, count: number])[]
-}
-
-async function runWrk(
+function write(
   { name, script, headers }: Contender,
-  options: LoadOptions & { readonly member: Member; readonly part: number },
-): Promise<WrkResult> {
-  const { clients, durationS, mark, member, part } = options
-  const file = fileURLToPath(new URL(`lua/${script}.lua`, import.meta.url))
-  const lines = Object.entries(headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`])
-  const wrk = new PinnedProcess(
-    [
-      ...['wrk', '-t1', `-c${clients}`, `-d${durationS}s`, '--timeout', `${TIMEOUT_S}s`],
-      ...lines,
-      ...['-s', file, member.origin, '--', mark, `${part}`, `${KEYS}`, `${VALUE_BYTES}`],
-    ],
-    { stdout: 'pipe' },
-  )
-  if (wrk.child.stdout === null) throw new Error('the output of wrk is not piped')
-  const output = await text(wrk.child.stdout)
-  const line = output.trim().split('\n').at(-1) ?? ''
-  if (!line.startsWith('{')) throw new Error(`wrk failed against ${name}:\n${output}`)
-  const result = JSON.parse(line) as WrkResult
-  if (result.requests === 0 || result.refused + result.broken > 0) {
-    throw new Error(
-      `${name}: of ${result.requests} writes ${result.refused} were refused and ${result.broken} failed; that is no measurement`,
-    )
-  }
-  return result
+  member: Member,
+  { clients, durationS, mark, part }: LoadOptions & { readonly part: number },
+): Promise<WrkTotals> {
+  const args = [mark, `${part}`, `${KEYS}`, `${VALUE_BYTES}`, ...script.args]
+  const at = { url: member.origin, connections: clients, durationS }
+  return startWrk({ name, script: script.name, args, headers, ...at }).totals
 }
 
 /** A fast wrong answer must not count: what was written is what every member now has. */

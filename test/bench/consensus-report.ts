@@ -1,5 +1,15 @@
 import type { LoadResult } from './consensus-load.ts'
-import { round, type Spread, spreadOf, table, times } from './report.ts'
+import {
+  asPrinted,
+  durationText,
+  ratioText,
+  round,
+  type Spread,
+  spreadOf,
+  table,
+  times,
+  verdict,
+} from './report.ts'
 
 /** Alternating runs of both clusters with so many clients. */
 export type LoadPairs = {
@@ -51,7 +61,7 @@ export function renderConsensus({ loads, gaps, bars }: ConsensusReport): string 
       round(spreadOf(pairs.map((pair) => pair.etcd[key])).median),
     ]
     const ratio = spreadOf(pairs.map((pair) => pair.aether.perSecond / pair.etcd.perSecond))
-    const cells = [...both('perSecond'), spread(ratio), ...both('p50Ms'), ...both('p99Ms')]
+    const cells = [...both('perSecond'), ratioText(ratio), ...both('p50Ms'), ...both('p99Ms')]
     return [`${clients}`, ...cells, both('memberCpu').join(' / ')]
   })
   const tables: string[] = []
@@ -65,32 +75,23 @@ export function renderConsensus({ loads, gaps, bars }: ConsensusReport): string 
   if (gaps.length > 0) {
     const ours = spreadOf(gaps.map((pair) => pair.aether))
     const theirs = spreadOf(gaps.map((pair) => pair.etcd))
-    const cells = [ours, theirs].map(
-      ({ median, min, max }) => `${round(median)} ms (${round(min)}–${round(max)})`,
-    )
+    const cells = [ours, theirs].map(durationText)
     tables.push(table(['', 'Aether', 'etcd'], [['No commit after kill -9 of a member', ...cells]]))
   }
   const verdicts = bars.map((bar) => [
     bar.title,
-    spread(bar.ratio),
+    ratioText(bar.ratio),
     bar.limit,
-    bar.passed ? 'pass' : 'MISSED',
+    verdict(bar.passed),
   ])
   if (verdicts.length > 0) tables.push(table(['', 'ratio to etcd', 'bar', ''], verdicts))
   return tables.join('\n')
 }
 
 function atLeast(title: string, ratio: Spread, limit: number): Bar {
-  // As printed: a third digit would only be noise.
-  const passed = Number(ratio.median.toFixed(2)) >= limit
-  return { title, ratio, limit: `≥ ${times(limit)}`, passed }
+  return { title, ratio, limit: `≥ ${times(limit)}`, passed: asPrinted(ratio) >= limit }
 }
 
 function atMost(title: string, ratio: Spread, limit: number): Bar {
-  const passed = Number(ratio.median.toFixed(2)) <= limit
-  return { title, ratio, limit: `≤ ${times(limit)}`, passed }
-}
-
-function spread({ median, min, max }: Spread): string {
-  return `${times(median)} (${times(min)}–${times(max)})`
+  return { title, ratio, limit: `≤ ${times(limit)}`, passed: asPrinted(ratio) <= limit }
 }

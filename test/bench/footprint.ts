@@ -23,6 +23,8 @@ export type FootprintOptions = {
   readonly starts: number
   readonly clients: number
   readonly bytesPerClient: number
+  /** For the node. */
+  readonly nodeFlags: readonly string[]
 }
 
 /** After this long without a request the memory of the start has settled. */
@@ -31,7 +33,7 @@ const IDLE_MS = 3_000
 /** Time from exec to the first ready answer, the median of several starts; and memory after doing nothing for a while. */
 export async function measureStart(
   scratchRoot: string,
-  { starts }: FootprintOptions,
+  { starts, nodeFlags }: FootprintOptions,
 ): Promise<readonly Footprint[]> {
   const directory = await mkdtemp(join(scratchRoot, 'start-'))
   const times: number[] = []
@@ -39,7 +41,7 @@ export async function measureStart(
   try {
     for (let count = 0; count < starts; count++) {
       const begunMs = performance.now()
-      const server = await startAether({ directory, requestLog: true })
+      const server = await startAether({ directory, requestLog: true, nodeFlags })
       times.push(performance.now() - begunMs)
       if (count === 0) {
         await sleep(IDLE_MS)
@@ -65,7 +67,9 @@ export async function measureStreams(
   const directory = await mkdtemp(join(scratchRoot, 'stream-'))
   mkdirSync(directory, { recursive: true })
   // 20 MiB hold none of the files.
-  const server = await startAether({ directory, requestLog: false, cacheBytesMax: 20 * MiB })
+  const { nodeFlags } = options
+  const cacheBytesMax = 20 * MiB
+  const server = await startAether({ directory, requestLog: false, cacheBytesMax, nodeFlags })
   const agent = new Agent({ keepAlive: true, maxSockets: options.clients })
   const what = `${options.clients} clients × ${options.bytesPerClient / 1e6} MB`
   try {

@@ -1,5 +1,16 @@
 import { execFileSync } from 'node:child_process'
 import { statfsSync } from 'node:fs'
+import { cpus, release } from 'node:os'
+
+/** What a rate depends on. */
+export function describeMachine(): Readonly<Record<'cpu' | 'os' | 'node', string>> {
+  const cores = cpus()
+  return {
+    cpu: `${cores[0]?.model ?? 'unknown processor'}, ${cores.length} cores`,
+    os: `Linux ${release()}`,
+    node: `Node ${process.version}`,
+  }
+}
 
 /** What keeps a bench from running, for the person to read; `packages` names each program's Debian package. */
 export function missingPrograms(packages: Readonly<Record<string, string>>): string | undefined {

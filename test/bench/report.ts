@@ -33,8 +33,7 @@ export function comparisonRow(comparison: Comparison, pairs: readonly Pair[]): C
     title,
     unit,
     bar,
-    // As printed: a third digit would only be noise.
-    passed: Number(ratio.median.toFixed(2)) >= bar,
+    passed: asPrinted(ratio) >= bar,
     ratio,
     aether: figuresOf(pairs, 'aether'),
     nginx: figuresOf(pairs, 'nginx'),
@@ -55,9 +54,9 @@ export function renderTables(
     row.title,
     `${round(row.aether.rate)} ${row.unit}`,
     `${round(row.nginx.rate)} ${row.unit}`,
-    `${times(row.ratio.median)} (${times(row.ratio.min)}–${times(row.ratio.max)})`,
+    ratioText(row.ratio),
     `≥ ${times(row.bar)}`,
-    row.passed ? 'pass' : 'MISSED',
+    verdict(row.passed),
     `${percent(row.aether.serverCpu)} / ${percent(row.nginx.serverCpu)}`,
     `${percent(row.aether.loadCpu)} / ${percent(row.nginx.loadCpu)}`,
   ])
@@ -65,7 +64,7 @@ export function renderTables(
     row.title,
     `${round(row.value)} ${row.unit}`,
     `< ${round(row.limit)} ${row.unit}`,
-    row.passed ? 'pass' : 'MISSED',
+    verdict(row.passed),
   ])
   const tables: string[] = []
   if (rates.length > 0) {
@@ -105,6 +104,25 @@ export function spreadOf(values: readonly number[]): Spread {
 
 export function round(value: number): string {
   return value >= 100 ? Math.round(value).toLocaleString('en') : value.toFixed(1)
+}
+
+/** The median, and between what the ratios lie. */
+export function ratioText({ median, min, max }: Spread): string {
+  return `${times(median)} (${times(min)}–${times(max)})`
+}
+
+/** The median, and between what the times lie. */
+export function durationText({ median, min, max }: Spread): string {
+  return `${round(median)} ms (${round(min)}–${round(max)})`
+}
+
+/** The median of ratios, to be held against a bar: a third digit would only be noise. */
+export function asPrinted({ median }: Spread): number {
+  return Number(median.toFixed(2))
+}
+
+export function verdict(passed: boolean): string {
+  return passed ? 'pass' : 'MISSED'
 }
 
 export function times(ratio: number): string {

@@ -4,15 +4,15 @@
  * machine lacks something.
  */
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
-import { cpus, release, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { statfsSync } from 'node:fs'
+import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
+import { FLAGS, type Outcome, runBench, unknownName } from './bench.ts'
 import { COMPARISONS, compare } from './comparison.ts'
-import { type FootprintOptions, measureStart, measureStreams } from './footprint.ts'
-import { memoryDirectory, missingPrograms } from './machine.ts'
+import { measureStart, measureStreams } from './footprint.ts'
+import { describeMachine } from './machine.ts'
 import { nginxVersion } from './nginx.ts'
-import { LOAD_CORE, SERVER_CORE, stopAll } from './process.ts'
+import { LOAD_CORE, SERVER_CORE } from './process.ts'
 import {
   type ComparisonRow,
   comparisonRow,
@@ -32,105 +32,54 @@ const FOOTPRINTS = { start: measureStart, streams: measureStreams }
 const NAMES = [...COMPARISONS.map((each) => each.name), ...Object.keys(FOOTPRINTS)]
 
 const { values: flags } = parseArgs({
-  options: {
-    quick: { type: 'boolean', default: false },
-    only: { type: 'string', multiple: true, default: [] },
-    json: { type: 'string' },
-    directory: { type: 'string', default: tmpdir() },
-  },
+  options: { ...FLAGS, only: { type: 'string', multiple: true, default: [] } },
 })
 
-process.exitCode = await main()
+const options = flags.quick ? QUICK : FULL
 
-async function main(): Promise<number> {
-  const lack = whatIsMissing()
-  if (lack !== undefined) {
-    console.error(`bench: ${lack}`)
-    return 2
-  }
+process.exitCode = await runBench({
+  flags,
+  packages: { nginx: 'nginx', wrk: 'wrk', taskset: 'util-linux' },
+  lack: () => unknownName(flags.only, NAMES) ?? lackOfRoom(),
+  machine: () => ({ ...describeMachine(), nginx: `nginx ${nginxVersion()}` }),
+  measure,
+})
+
+async function measure(scratch: string): Promise<Outcome> {
   // This program and its clients must not take time from the server.
   execFileSync('taskset', ['-acp', String(LOAD_CORE), String(process.pid)], { stdio: 'ignore' })
-  const scratch = mkdtempSync(join(flags.directory, 'aether-bench-'))
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => {
-      void stopAll().finally(() => {
-        rmSync(scratch, { recursive: true, force: true })
-        process.exit(1)
-      })
-    })
-  }
-  try {
-    return await measure(scratch)
-  } catch (cause) {
-    console.error(`bench: ${cause instanceof Error ? cause.message : String(cause)}`)
-    return 1
-  } finally {
-    await stopAll()
-    rmSync(scratch, { recursive: true, force: true })
-  }
-}
-
-async function measure(scratch: string): Promise<number> {
-  const options = flags.quick ? QUICK : FULL
-  const chosen = (name: string) => flags.only.length === 0 || flags.only.includes(name)
-  const machine = describeMachine()
-  console.log(Object.values(machine).join(' · '))
+  const nodeFlags = flags['node-flag']
   const comparisons: ComparisonRow[] = []
   for (const comparison of COMPARISONS) {
-    if (!chosen(comparison.name) || (comparison.isBare && flags.only.length === 0)) continue
-
+    if (!isChosen(comparison.name) || (comparison.isBare && flags.only.length === 0)) continue
     console.log(`… ${comparison.title}`)
-    comparisons.push(comparisonRow(comparison, await compare(comparison, scratch, options)))
+    const pairs = await compare(comparison, scratch, { ...options, nodeFlags })
+    comparisons.push(comparisonRow(comparison, pairs))
   }
-  const footprints = await measureFootprints(scratch, options, chosen)
-  console.log(`\n${renderTables(comparisons, footprints)}`)
-  if (flags.json !== undefined) {
-    const report = { machine, options, comparisons, footprints }
-    writeFileSync(flags.json, `${JSON.stringify(report, undefined, 2)}\n`)
-  }
-  return [...comparisons, ...footprints].every((row) => row.passed) ? 0 : 1
-}
-
-async function measureFootprints(
-  scratch: string,
-  options: FootprintOptions,
-  chosen: (name: string) => boolean,
-): Promise<FootprintRow[]> {
-  const rows: FootprintRow[] = []
+  const footprints: FootprintRow[] = []
   for (const [name, work] of Object.entries(FOOTPRINTS)) {
-    if (!chosen(name)) continue
+    if (!isChosen(name)) continue
     console.log(`… ${name === 'start' ? 'starts' : 'large files, many at once'}`)
-    rows.push(...(await work(scratch, options)).map(footprintRow))
+    footprints.push(...(await work(scratch, { ...options, nodeFlags })).map(footprintRow))
   }
-  return rows
+  return {
+    passed: [...comparisons, ...footprints].every((row) => row.passed),
+    text: `\n${renderTables(comparisons, footprints)}`,
+    report: { options, comparisons, footprints },
+  }
 }
 
-function whatIsMissing(): string | undefined {
-  if (process.platform !== 'linux')
-    return 'it reads /proc and pins programs to cores: it needs Linux'
-  const unknown = flags.only.find((name) => !NAMES.includes(name))
-  if (unknown !== undefined) return `nothing is called ${unknown}; choose from ${NAMES.join(', ')}`
-  const packages = { nginx: 'nginx', wrk: 'wrk', taskset: 'util-linux' }
-  const missing = missingPrograms(packages)
-  if (missing !== undefined) return missing
+function isChosen(name: string): boolean {
+  return flags.only.length === 0 || flags.only.includes(name)
+}
+
+function lackOfRoom(): string | undefined {
   if (cpus().length <= Math.max(SERVER_CORE, LOAD_CORE)) {
     return 'the server and its clients need a core each; this machine has one'
   }
-  const inMemory = memoryDirectory(flags.directory)
-  if (inMemory !== undefined) return inMemory
   const disk = statfsSync(flags.directory)
   if (!flags.quick && disk.bavail * disk.bsize < FREE_BYTES) {
     return `${flags.directory} needs ${FREE_BYTES / 1e9} GB free; choose another with --directory`
   }
   return undefined
-}
-
-function describeMachine(): Readonly<Record<'cpu' | 'os' | 'node' | 'nginx', string>> {
-  const cores = cpus()
-  return {
-    cpu: `${cores[0]?.model ?? 'unknown processor'}, ${cores.length} cores`,
-    os: `Linux ${release()}`,
-    node: `Node ${process.version}`,
-    nginx: `nginx ${nginxVersion()}`,
-  }
 }

@@ -1,87 +1,121 @@
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import type { NodeId } from '../../src/base/ids.ts'
-import type { Channel, ChannelListener, PeerNetwork } from '../../src/cluster/wire/index.ts'
+import { type Channel, Channels, type PeerNetwork } from '../../src/cluster/wire/index.ts'
 import { seededRandom } from './random.ts'
 
 export type NetworkTwinOptions = {
   readonly seed?: number
   /** Of 1: how often sending breaks the connection, which is up again a little later. */
   readonly breaks?: number
-  /** A frame waits for up to this many turns of the event loop, behind those sent before it. */
-  readonly turnsMax?: number
   /** Bytes that wait on a connection; more are refused. */
   readonly queueBytes?: number
+  /** See the field. */
+  readonly delayMs?: number
 }
 
 /**
- * The connections between the nodes of a cluster, in memory. As over TCP, nothing is lost but with the connection, and both
- * sides hear of that.
+ * The connections between the nodes of a cluster, in memory. As over TCP, frames arrive in order, what is on the way is lost
+ * with the connection, and both sides hear of its end.
  */
 export class NetworkTwin {
+  /** A frame takes up to so long, behind those sent before it; with 0 it takes one turn of the event loop. */
+  delayMs: number
+  /** Of 1: how often a frame that was taken is lost without a word, as the contract of a transport allows. */
+  loss = 0
+  /** Frames that no receiver could make sense of. */
+  malformed = 0
+  /** Frames that were taken. */
+  sent = 0
   readonly #options: NetworkTwinOptions
   readonly #random: () => number
-  readonly #nodes = new Map<NodeId, TwinNode>()
+  readonly #nodes = new Map<NodeId, Channels>()
   readonly #links = new Map<string, Link>()
-  readonly #cuts = new Set<string>()
-  readonly #paused = new Set<NodeId>()
+  readonly #cuts = new Map<string, readonly [NodeId, NodeId]>()
+  readonly #paused = new Map<NodeId, PromiseWithResolvers<void>>()
 
   constructor(options: NetworkTwinOptions = {}) {
     this.#options = options
     this.#random = seededRandom(options.seed ?? 1)
+    this.delayMs = options.delayMs ?? 0
   }
 
-  /** The network as the node sees it, which is connected to all others from now on. */
+  /**
+   * A new life of the node, which reaches all others from now on; they hear of it when it has had time to listen. An earlier
+   * life sends and hears nothing any more.
+   */
   join(id: NodeId): PeerNetwork {
-    const listeners = new Map<Channel, ChannelListener>()
-    this.#nodes.set(id, { listeners })
-    return {
-      send: (to, channel, payload) => this.#send(id, to, channel, payload),
-      isConnected: (peer) => this.#isConnected(id, peer),
-      listen: (channel, listener) => {
-        if (listeners.has(channel)) throw new Error('a channel has one listener')
-        listeners.set(channel, listener)
-      },
+    this.kill(id)
+    const life: Channels = new Channels(() => (this.#nodes.get(id) === life ? sender : undefined))
+    const sender = {
+      send: (to: NodeId, channel: Channel, payload: Uint8Array) =>
+        this.#send(id, to, channel, payload),
+      isConnected: (peer: NodeId) => this.#isConnected(id, peer),
     }
+    const others = [...this.#nodes.keys()]
+    this.#nodes.set(id, life)
+    setImmediate(() => {
+      if (this.#nodes.get(id) === life) for (const other of others) this.#connected(id, other)
+    })
+    return life
   }
 
   /** The node is gone: nothing comes from it or reaches it any more. */
   kill(id: NodeId): void {
-    for (const peer of this.#nodes.keys()) {
-      if (peer !== id) this.cut(id, peer)
-    }
+    if (!this.#nodes.has(id)) return
+    const peers = [...this.#nodes.keys()].filter((peer) => this.#isConnected(id, peer))
     this.#nodes.delete(id)
+    for (const peer of peers) this.#disconnected(id, peer)
   }
 
-  /** Ends the connections between two nodes; what is on the way is lost. */
+  /** Ends the connections between two nodes; there are none until they are healed. */
   cut(a: NodeId, b: NodeId): void {
-    this.#cuts.add(pair(a, b))
-    this.#links.delete(`${a} ${b}`)
-    this.#links.delete(`${b} ${a}`)
-    this.#tell(a, (listener) => listener.disconnected?.(b))
-    this.#tell(b, (listener) => listener.disconnected?.(a))
+    if (this.#cuts.has(pair(a, b))) return
+    this.#cuts.set(pair(a, b), [a, b])
+    this.#disconnected(a, b)
   }
 
   heal(a: NodeId, b: NodeId): void {
-    this.#cuts.delete(pair(a, b))
-    this.#tell(a, (listener) => listener.connected?.(b))
-    this.#tell(b, (listener) => listener.connected?.(a))
+    if (this.#cuts.delete(pair(a, b))) this.#connected(a, b)
   }
 
-  /** What is sent to the node waits until it goes on. */
+  /** No link is cut any more, and no frame is lost. */
+  healAll(): void {
+    this.loss = 0
+    for (const [a, b] of [...this.#cuts.values()]) this.heal(a, b)
+  }
+
+  /** What is sent to the node waits until it goes on, and nobody hears of that. */
   pause(id: NodeId): void {
-    this.#paused.add(id)
+    if (!this.#paused.has(id)) this.#paused.set(id, Promise.withResolvers())
   }
 
   resume(id: NodeId): void {
+    this.#paused.get(id)?.resolve()
     this.#paused.delete(id)
   }
 
   #isConnected(from: NodeId, to: NodeId): boolean {
-    return this.#nodes.has(from) && this.#nodes.has(to) && !this.#cuts.has(pair(from, to))
+    const areThere = this.#nodes.has(from) && this.#nodes.has(to)
+    return areThere && from !== to && !this.#cuts.has(pair(from, to))
+  }
+
+  #connected(a: NodeId, b: NodeId): void {
+    if (!this.#isConnected(a, b)) return
+    this.#nodes.get(a)?.connected(b)
+    this.#nodes.get(b)?.connected(a)
+  }
+
+  #disconnected(a: NodeId, b: NodeId): void {
+    this.#links.delete(`${a} ${b}`)
+    this.#links.delete(`${b} ${a}`)
+    this.#nodes.get(a)?.disconnected(b)
+    this.#nodes.get(b)?.disconnected(a)
   }
 
   #send(from: NodeId, to: NodeId, channel: Channel, payload: Uint8Array): boolean {
     if (!this.#isConnected(from, to)) return false
-    if (this.#random() < (this.#options.breaks ?? 0)) {
+    const { breaks = 0, queueBytes = Number.POSITIVE_INFINITY } = this.#options
+    if (this.#random() < breaks) {
       this.cut(from, to)
       setImmediate(() => this.heal(from, to))
       return false
@@ -89,11 +123,12 @@ export class NetworkTwin {
     const name = `${from} ${to}`
     const link = this.#links.get(name) ?? { frames: [], bytes: 0, isRefused: false, isBusy: false }
     this.#links.set(name, link)
-    const queueBytes = this.#options.queueBytes ?? Number.POSITIVE_INFINITY
     if (link.bytes > 0 && link.bytes + payload.length > queueBytes) {
       link.isRefused = true
       return false
     }
+    this.sent++
+    if (this.#random() < this.loss) return true
     link.frames.push({ channel, payload })
     link.bytes += payload.length
     if (!link.isBusy) void this.#deliverAll(from, to, link)
@@ -102,31 +137,21 @@ export class NetworkTwin {
 
   async #deliverAll(from: NodeId, to: NodeId, link: Link): Promise<void> {
     link.isBusy = true
-    while (link.frames.length > 0) {
-      let turns = 1 + Math.floor(this.#random() * (this.#options.turnsMax ?? 1))
-      while (turns-- > 0 || this.#paused.has(to)) {
-        await new Promise((resolve) => setImmediate(resolve))
-        if (this.#links.get(`${from} ${to}`) !== link) return
-      }
-      const [frame] = link.frames
-      if (frame === undefined) return
+    for (let frame = link.frames[0]; frame !== undefined; frame = link.frames[0]) {
+      await (this.delayMs > 0 ? sleep(this.#random() * this.delayMs) : turn())
+      await this.#paused.get(to)?.promise
+      if (this.#links.get(`${from} ${to}`) !== link) return
       link.frames.shift()
       link.bytes -= frame.payload.length
-      const listener = this.#nodes.get(to)?.listeners.get(frame.channel)
-      if (listener?.receive(from, frame.payload) === false) throw new Error('a malformed frame')
+      const isSound = this.#nodes.get(to)?.receive(from, frame.channel, frame.payload)
+      if (isSound === false) this.malformed++
       if (link.frames.length > 0 || !link.isRefused) continue
       link.isRefused = false
-      this.#tell(from, (listener) => listener.drained?.(to))
+      this.#nodes.get(from)?.drained(to)
     }
     link.isBusy = false
   }
-
-  #tell(id: NodeId, tell: (listener: ChannelListener) => void): void {
-    for (const listener of this.#nodes.get(id)?.listeners.values() ?? []) tell(listener)
-  }
 }
-
-type TwinNode = { readonly listeners: Map<Channel, ChannelListener> }
 
 type Link = {
   readonly frames: { readonly channel: Channel; readonly payload: Uint8Array }[]

@@ -10,7 +10,10 @@ const [n1, n2, n3] = ['n1', 'n2', 'n3'] as string[] as [NodeId, NodeId, NodeId]
 
 const worlds: BlobWorld[] = []
 afterEach(async () => {
-  for (const world of worlds.splice(0)) await world.close()
+  for (const world of worlds.splice(0)) {
+    await world.close()
+    expect(world.network.malformed).toBe(0)
+  }
 })
 
 async function openWorld(options: BlobWorldOptions = {}): Promise<BlobWorld> {
@@ -47,7 +50,7 @@ describe('a blob store of three nodes', () => {
 })
 
 describe('a blob store through a node that is no replica', () => {
-  const options = { nodes: ['n1', 'n2', 'n3', 'n4'], turnsMax: 3, queueBytes: 600_000 }
+  const options = { nodes: ['n1', 'n2', 'n3', 'n4'], delayMs: 2, queueBytes: 600_000 }
   blobStoreConformance(async () => (await openWorld(options)).node('n4').store)
 })
 
@@ -115,7 +118,7 @@ describe('uploads', () => {
     world.network.cut(n1, n2)
     world.network.cut(n1, n3)
     const upload = put(world, 'n1')
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    await vi.waitFor(async () => expect((await chunkFiles(world.node('n1').disk)).length).toBe(2))
     world.network.heal(n1, n3)
     expect(await upload).toMatchObject({ ok: true })
     await expectWhole(world, 'n3')
@@ -185,7 +188,7 @@ describe('uploads', () => {
 
   test('survive connections that break', async () => {
     const random = seededRandom(11)
-    const world = await openWorld({ seed: 11, breaks: 0.02, turnsMax: 4, waitMs: 20_000 })
+    const world = await openWorld({ seed: 11, breaks: 0.02, delayMs: 2, waitMs: 20_000 })
     const blobs = Array.from({ length: 12 }, (_, i) => blobOf(50 + i, 1 + random() * 6 * MIB))
     await Promise.all(
       blobs.map(async ({ bytes }, i) => {

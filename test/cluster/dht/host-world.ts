@@ -20,16 +20,15 @@ import {
 } from '../../../src/cluster/dht/replica-host.driver.ts'
 import { PARTITION_COUNT, type PartitionRow } from '../../../src/cluster/partition/index.ts'
 import type { Storage } from '../../../src/storage/storage.disk.ts'
-import { Random } from '../../sim/random.ts'
 import { DiskTwin } from '../../twin/disk.ts'
+import { NetworkTwin } from '../../twin/network.ts'
 import { openTwinStorage } from '../fixture.ts'
-import { HostNetwork } from './host-network.ts'
 
 /** Many of what a person waits for, since the ticks of a test are short. */
 const TICK_MS = 10
 
 export class HostWorld {
-  readonly network: HostNetwork
+  readonly network: NetworkTwin
   readonly ids: readonly [NodeId, NodeId, NodeId]
   readonly #nodes = new Map<NodeId, WorldNode>()
   readonly #disks = new Map<NodeId, DiskTwin>()
@@ -39,7 +38,7 @@ export class HostWorld {
   #requests = 0
 
   constructor(seed: number) {
-    this.network = new HostNetwork(new Random(seed))
+    this.network = new NetworkTwin({ seed })
     this.ids = ['n1' as NodeId, 'n2' as NodeId, 'n3' as NodeId]
     const [primary] = this.ids
     for (let row = 0; row < PARTITION_COUNT; row++) {
@@ -127,7 +126,7 @@ export class HostWorld {
   /** The process of a node ends at once; its disk forgets what was not synced. */
   kill(place: number): void {
     const { id } = this.node(place)
-    this.network.leave(id)
+    this.network.kill(id)
     this.#listeners.delete(id)
     const disk = this.#disks.get(id)
     if (disk !== undefined) this.#disks.set(id, disk.crash())

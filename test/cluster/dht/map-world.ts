@@ -6,10 +6,9 @@ import type { NodeId, PartitionId } from '../../../src/base/ids.ts'
 import { openReplicatedMap, type ReplicatedMap } from '../../../src/cluster/dht/map.driver.ts'
 import type { PartitionRow } from '../../../src/cluster/partition/index.ts'
 import type { Storage } from '../../../src/storage/storage.disk.ts'
-import { Random } from '../../sim/random.ts'
 import { DiskTwin } from '../../twin/disk.ts'
+import { NetworkTwin } from '../../twin/network.ts'
 import { openTwinStorage } from '../fixture.ts'
-import { HostNetwork } from './host-network.ts'
 
 /** Short, so that what is repeated in a second is repeated at once. */
 const TICK_MS = 10
@@ -23,7 +22,7 @@ export type MapWorldOptions = {
 }
 
 export class MapWorld {
-  readonly network: HostNetwork
+  readonly network: NetworkTwin
   readonly ids = ['n1', 'n2', 'n3'] as readonly string[] as readonly NodeId[]
   readonly #options: MapWorldOptions
   readonly #disks = new Map<NodeId, DiskTwin>()
@@ -35,7 +34,7 @@ export class MapWorld {
 
   private constructor(options: MapWorldOptions) {
     this.#options = options
-    this.network = new HostNetwork(new Random(options.seed ?? 1))
+    this.network = new NetworkTwin({ seed: options.seed ?? 1 })
   }
 
   static async open(options: MapWorldOptions = {}): Promise<MapWorld> {
@@ -62,10 +61,10 @@ export class MapWorld {
     this.#isTelling = false
   }
 
-  /** The process of a node ends at once. Nobody is told. */
+  /** The process of a node ends at once. The table goes on to name it. */
   kill(place: number): void {
     const id = this.id(place)
-    this.network.leave(id)
+    this.network.kill(id)
     this.#listeners.delete(id)
     this.#disks.set(id, (this.#disks.get(id) as DiskTwin).crash())
     this.#nodes.delete(id)
@@ -86,7 +85,7 @@ export class MapWorld {
     for (const [id, { map, storage }] of this.#nodes) {
       await map.close()
       await storage.close()
-      this.network.leave(id)
+      this.network.kill(id)
       this.#disks.set(id, (this.#disks.get(id) as DiskTwin).kill())
     }
     this.#nodes.clear()

@@ -1,5 +1,5 @@
 /** Clients of a partition: what they ask for, what they are told, and whether that could have been. */
-import { text, utf8 } from '../../../src/base/bytes.ts'
+import { text } from '../../../src/base/bytes.ts'
 import type { RequestId } from '../../../src/base/ids.ts'
 import type { MapOperation, Version } from '../../../src/base/port.ts'
 import type { Answer } from '../../../src/cluster/dht/effect.ts'
@@ -17,6 +17,7 @@ import {
 } from './map-model.ts'
 import type { ReplicaHistory } from './replica-history.ts'
 import { partition, type ReplicaNode } from './replica-node.ts'
+import { SeenValues } from './seen-values.ts'
 
 const SPACE = 's'
 const PARTITION_KEYS = ['p', 'q']
@@ -38,7 +39,7 @@ type Asked = {
   node: ReplicaNode | undefined
   /** Of a read: what it has seen. */
   found: State | undefined
-  versions: readonly (readonly [key: string, version: Version, value: string])[]
+  versions: readonly (readonly [sortKey: string, version: Version, value: string])[]
 }
 
 export class ReplicaClients {
@@ -50,8 +51,7 @@ export class ReplicaClients {
   readonly #waiting = new Map<number, Asked>()
   /** To be tried again. */
   readonly #again: Asked[] = []
-  /** The versions of values that have been seen. */
-  readonly #seen = new Map<string, readonly [version: Version, value: string]>()
+  readonly #seen = new SeenValues()
   readonly acknowledged: { readonly version: Version; readonly requestId: string }[] = []
   readonly #readShare: number
   #time = 0
@@ -83,7 +83,7 @@ export class ReplicaClients {
       input: { partitionKey, changes },
       called: ++this.#time,
       requestId: isRead ? undefined : (`r${number}` as RequestId),
-      operations: (changes ?? []).map((change) => this.#operation(partitionKey, change)),
+      operations: (changes ?? []).map((change) => this.#seen.operation(partitionKey, change)),
       orderedBefore: this.ordered,
       returned: undefined,
       output: undefined,
@@ -106,13 +106,12 @@ export class ReplicaClients {
     this.#waiting.delete(client)
     if (result.ok) {
       this.#settle(asked, asked.found ?? 'ok')
-      for (const [key, version, value] of asked.versions) this.#see(key, version, value)
+      const { partitionKey, changes = [] } = asked.input
+      for (const seen of asked.versions) this.#seen.see(partitionKey, ...seen)
       if (asked.requestId === undefined) return
       this.acknowledged.push({ version: result.value, requestId: asked.requestId })
-      for (const { sortKey, put } of asked.input.changes ?? []) {
-        if (typeof put === 'string') {
-          this.#see(`${asked.input.partitionKey}${sortKey}`, result.value, put)
-        }
+      for (const { sortKey, put } of changes) {
+        if (typeof put === 'string') this.#seen.see(partitionKey, sortKey, result.value, put)
       }
     } else if (result.error.kind === 'conflict') this.#settle(asked, 'conflict')
     else this.#fail(asked, result.error.kind === 'outcome-unknown')
@@ -174,16 +173,9 @@ export class ReplicaClients {
       const { value, version } = decodeEntry(bytes)
       if (value === undefined) continue
       state.set(sortKeyOf(gte, key), text(value))
-      versions.push([`${partitionKey}${sortKeyOf(gte, key)}`, version, text(value)])
+      versions.push([sortKeyOf(gte, key), version, text(value)])
     }
     return [state, versions]
-  }
-
-  #see(key: string, version: Version, value: string): void {
-    const before = this.#seen.get(key)
-    if (before === undefined || compareVersions(before[0], version) < 0) {
-      this.#seen.set(key, [version, value])
-    }
   }
 
   #settle(asked: Asked, output: Output): void {
@@ -202,32 +194,9 @@ export class ReplicaClients {
   }
 
   #changes(partitionKey: string, value: string): readonly Change[] {
-    const random = this.#random
-    const count = random.int(1, 2)
-    const changes = random
-      .shuffled(SORT_KEYS)
-      .slice(0, count)
-      .map((sortKey): Change => {
-        const put = random.chance(0.2) ? null : value
-        return { sortKey, put, expected: this.#expectation(partitionKey, sortKey) }
-      })
+    const changes = this.#seen.draw(this.#random, partitionKey, SORT_KEYS, value)
     // What nobody writes again has to be found and to go by itself.
-    if (random.chance(0.4)) changes.push({ sortKey: value, put: value, expected: null })
+    if (this.#random.chance(0.4)) changes.push({ sortKey: value, put: value, expected: null })
     return changes
-  }
-
-  #expectation(partitionKey: string, sortKey: string): string | null | undefined {
-    const chance = this.#random.next()
-    if (chance < 0.5) return undefined
-    return chance < 0.6 ? null : this.#seen.get(`${partitionKey}${sortKey}`)?.[1]
-  }
-
-  #operation(partitionKey: string, { sortKey, put, expected }: Change): MapOperation {
-    const version = this.#seen.get(`${partitionKey}${sortKey}`)?.[0]
-    const condition = expected === null ? ('absent' as const) : version
-    const conditional = expected === undefined || condition === undefined ? {} : { condition }
-    return typeof put === 'string'
-      ? { kind: 'put', sortKey, value: utf8(put), ...conditional }
-      : { kind: 'delete', sortKey, ...conditional }
   }
 }

@@ -85,7 +85,7 @@ async function disturb(world: HostWorld, random: Random): Promise<void> {
   else if (chance < 0.65) {
     world.network.cut(world.idOf(place), world.idOf((place % 3) + 1))
   } else if (chance < 0.75) world.network.loss = random.next() * 0.3
-  else if (chance < 0.9) world.network.heal()
+  else if (chance < 0.9) world.network.healAll()
   else if (world.find(place) !== undefined) world.elect(random.pick(ROWS), place)
 }
 
@@ -97,7 +97,7 @@ async function reopen(world: HostWorld): Promise<void> {
 
 async function heal(world: HostWorld, random: Random): Promise<void> {
   await reopen(world)
-  world.network.heal()
+  world.network.healAll()
   for (const row of ROWS) world.elect(row, random.int(1, 3))
 }
 

@@ -15,17 +15,12 @@ import { MILLISECOND, SECOND, World } from '../../sim/world.ts'
 export class RolesWorld {
   readonly random: Random
   readonly ids: readonly NodeId[]
-  /** Every table that was committed, the first one first, and when. */
-  readonly tables: {
-    readonly table: PartitionTable
-    readonly atMs: number
-    readonly by: NodeId
-  }[] = []
-  /** Whose replicas lack something, wherever they are. */
-  readonly behind = new Set<NodeId>()
+  /** Every table that was committed, the first one first, and by whom. */
+  readonly tables: { readonly table: PartitionTable; readonly by: NodeId }[] = []
   delayMs: readonly [number, number] = [0.2, 2]
   readonly #world: World
   readonly #nodes = new Map<NodeId, Machine>()
+  readonly #behind = new Set<NodeId>()
   readonly #lost = new Set<string>()
   /** When the last message on each link arrives: they keep their order. */
   readonly #arrivals = new Map<string, number>()
@@ -61,10 +56,6 @@ export class RolesWorld {
       this.#hasAnswered = false
       await turn()
     }
-  }
-
-  at(seconds: number, act: () => void): void {
-    this.#world.schedule(seconds * SECOND, act)
   }
 
   /** What `from` sends does not arrive at `to` any more. */
@@ -123,8 +114,10 @@ export class RolesWorld {
     this.#give(id, { kind: 'stay' })
   }
 
-  /** What `behind` says of it now. */
-  sayProgress(id: NodeId): void {
+  /** Whether its replicas lack something, wherever they are; it says so if it is alive. */
+  setBehind(id: NodeId, isBehind: boolean): void {
+    if (isBehind) this.#behind.add(id)
+    else this.#behind.delete(id)
     this.#sayProgress(id, this.#machine(id))
   }
 
@@ -199,7 +192,7 @@ export class RolesWorld {
 
   #sayProgress(id: NodeId, machine: Machine): void {
     const tableVersion = machine.directory.table?.version ?? 0
-    const behind = this.behind.has(id) ? 'f'.repeat(256) : ''
+    const behind = this.#behind.has(id) ? 'f'.repeat(256) : ''
     this.#give(id, { kind: 'progress', progress: { tableVersion, behind } })
   }
 
@@ -269,7 +262,7 @@ export class RolesWorld {
       const isNew = rows[i]!.primary !== primary
       if (rows[i]!.epoch !== epoch + (isNew ? 1 : 0)) throw new Error(`epoch of partition ${i}`)
     }
-    this.tables.push({ table: decoded.value, atMs: this.nowMs, by })
+    this.tables.push({ table: decoded.value, by })
     this.#world.trace(`table ${decoded.value.version} by ${by}`)
   }
 

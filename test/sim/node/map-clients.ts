@@ -1,15 +1,14 @@
 /** Clients of the map: each asks any node, tries again elsewhere, and writes down what it was told and when. */
 import { utf8 } from '../../../src/base/bytes.ts'
 import type { NodeId, RequestId } from '../../../src/base/ids.ts'
-import type { MapOperation, Version } from '../../../src/base/port.ts'
 import { partitionOf } from '../../../src/cluster/dht/partition.ts'
-import { compareVersions } from '../../../src/cluster/dht/version.ts'
 import {
   type MapChange,
   type MapInput,
   type MapOutput,
   mapModel,
 } from '../../cluster/dht/map-model.ts'
+import { SeenValues } from '../../cluster/dht/seen-values.ts'
 import { checkLinearizability, type Operation } from '../linearizability.ts'
 import { fail } from '../property.ts'
 import type { Random } from '../random.ts'
@@ -31,7 +30,7 @@ export class MapClients {
   readonly #platform: Platform
   readonly #options: MapClientsOptions
   readonly #history: Operation<MapInput, MapOutput>[] = []
-  readonly #seen = new Map<string, readonly [version: Version, value: string]>()
+  readonly #seen = new SeenValues()
   /** By partition key what has to be there for good: sort keys that are written once. */
   readonly #promised = new Map<string, Set<string>>()
   #operations = 0
@@ -116,7 +115,9 @@ export class MapClients {
     this.#platform.world.schedule(random.skewed(min, max), () => {
       if (this.#isStopping) return
       const partitionKey = random.pick(PARTITION_KEYS)
-      const changes = random.chance(0.4) ? undefined : this.#draw(random, partitionKey)
+      const changes = random.chance(0.4)
+        ? undefined
+        : this.#seen.draw(random, partitionKey, SORT_KEYS, `v${this.#operations}`)
       const ended = () => this.#think(random)
       this.ask(random, { partitionKey, changes, node: this.#anyNode(random), ended })
     })
@@ -167,14 +168,14 @@ export class MapClients {
     const { partitionKey, changes, marker } = asked
     if (changes === undefined) {
       this.counts.read++
-      for (const [sortKey, value, at] of found) this.#see(`${partitionKey}${sortKey}`, at, value)
+      for (const [sortKey, value, at] of found) this.#seen.see(partitionKey, sortKey, at, value)
       const state = found.filter(([sortKey]) => SORT_KEYS.includes(sortKey))
       return new Map(state.map(([sortKey, value]) => [sortKey, value]))
     }
     this.counts.ok++
     this.writtenUs.push(this.#platform.world.now)
     for (const { sortKey, put } of changes) {
-      if (typeof put === 'string') this.#see(`${partitionKey}${sortKey}`, version, put)
+      if (typeof put === 'string') this.#seen.see(partitionKey, sortKey, version, put)
     }
     if (marker !== undefined) {
       const promised = this.#promised.get(partitionKey) ?? new Set()
@@ -187,17 +188,6 @@ export class MapClients {
     return random.pick(this.#options.nodes ?? this.#platform.cluster.roster)
   }
 
-  #draw(random: Random, partitionKey: string): readonly MapChange[] {
-    const keys = random.shuffled(SORT_KEYS).slice(0, random.int(1, 2))
-    const value = `v${this.#operations}`
-    return keys.map((sortKey): MapChange => {
-      const chance = random.next()
-      const seen = this.#seen.get(`${partitionKey}${sortKey}`)?.[1]
-      const expected = chance < 0.5 ? undefined : chance < 0.65 ? null : seen
-      return { sortKey, put: random.chance(0.2) ? null : value, expected }
-    })
-  }
-
   #requestOf(
     partitionKey: string,
     changes: readonly MapChange[] | undefined,
@@ -207,27 +197,11 @@ export class MapClients {
     const partition = partitionOf(SPACE, partitionKey)
     const place = { space: SPACE, partitionKey }
     if (changes === undefined) return { partition, read: place }
-    const operations = changes.map((change) => this.#operation(partitionKey, change))
+    const operations = changes.map((change) => this.#seen.operation(partitionKey, change))
     if (marker !== undefined) {
       operations.push({ kind: 'put', sortKey: marker, value: utf8(name), condition: 'absent' })
     }
     return { partition, write: { ...place, operations, requestId: name as RequestId } }
-  }
-
-  #operation(partitionKey: string, { sortKey, put, expected }: MapChange): MapOperation {
-    const version = this.#seen.get(`${partitionKey}${sortKey}`)?.[0]
-    const condition = expected === null ? ('absent' as const) : version
-    const conditional = expected === undefined || condition === undefined ? {} : { condition }
-    return typeof put === 'string'
-      ? { kind: 'put', sortKey, value: utf8(put), ...conditional }
-      : { kind: 'delete', sortKey, ...conditional }
-  }
-
-  #see(key: string, version: Version, value: string): void {
-    const before = this.#seen.get(key)
-    if (before === undefined || compareVersions(before[0], version) < 0) {
-      this.#seen.set(key, [version, value])
-    }
   }
 }
 
