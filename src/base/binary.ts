@@ -135,17 +135,25 @@ export class BinaryReader {
   }
 
   #take(size: number): Uint8Array {
-    const end = this.#offset + size
-    if (end > this.#bytes.length) throw new RangeError(`${end - this.#bytes.length} bytes missing`)
-    const taken = this.#bytes.subarray(this.#offset, end)
-    this.#offset = end
-    return taken
+    const start = this.#skip(size)
+    return this.#bytes.subarray(start, this.#offset)
   }
 
   #number(size: number): number {
     let value = 0
-    for (const byte of this.#take(size)) value = value * 256 + byte
+    for (let at = this.#skip(size); at < this.#offset; at++) {
+      value = value * 256 + (this.#bytes[at] as number)
+    }
     return value
+  }
+
+  /** Gives where the skipped bytes begin. */
+  #skip(size: number): number {
+    const start = this.#offset
+    const missing = start + size - this.#bytes.length
+    if (missing > 0) throw new RangeError(`${missing} bytes missing`)
+    this.#offset = start + size
+    return start
   }
 }
 

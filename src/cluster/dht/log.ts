@@ -19,8 +19,6 @@ export class Log {
   readonly #records: Retained[]
   readonly #versions = new Map<RequestId, Version>()
   #durable: Version
-  /** Of what is durable; made when asked for. */
-  #runs: readonly Run[] | undefined
 
   /** Takes ownership of `history`, all of it durable. At most `retained` durable writes are kept. */
   constructor(history: Retained[], retained: number) {
@@ -65,7 +63,6 @@ export class Log {
   settle(version: Version): void {
     assert(version.seq === this.#durable.seq + 1, 'writes become durable in their order')
     this.#durable = version
-    this.#runs = undefined
     const oldest = this.#records[0]
     if (oldest !== undefined && oldest.version.seq <= version.seq - this.#retained) {
       this.#records.shift()
@@ -93,7 +90,6 @@ export class Log {
       this.#remember(record)
     }
     this.#durable = this.last
-    this.#runs = undefined
   }
 
   /** Whether this write is durable here, as far as it is kept. */
@@ -120,8 +116,12 @@ export class Log {
 
   /** The durable writes kept, in few words. */
   runs(): readonly Run[] {
-    this.#runs ??= runsOf(this.after(VERSION_NONE))
-    return this.#runs
+    const { epoch, seq } = this.#durable
+    const oldest = this.#records[0]?.version
+    // Epochs only grow, so what begins and ends in the same one is one run: nearly always, and asked for with each write.
+    if (oldest?.epoch === epoch && oldest.seq <= seq)
+      return [{ epoch, first: oldest.seq, last: seq }]
+    return runsOf(this.after(VERSION_NONE))
   }
 
   /**

@@ -34,10 +34,10 @@ export function decodeParcels(bytes: Uint8Array): readonly Parcel[] | undefined 
     if (!Array.isArray(packed) || packed.length % 3 !== 0) return undefined
     const parcels: Parcel[] = []
     for (let at = 0; at < packed.length; at += 3) {
-      const [number, kind, parts] = packed.slice(at, at + 3)
+      const kind: unknown = packed[at + 1]
       if (!isKind(kind)) return undefined
-      const message = { kind, ...FIELDS[kind].unpack(parts) } as ReplicaMessage
-      const parcel = { partition: partitionNumber.unpack(number), message }
+      const message = { kind, ...FIELDS[kind].unpack(packed[at + 2]) } as ReplicaMessage
+      const parcel = { partition: partitionNumber.unpack(packed[at]), message }
       if (!isOfPartition(parcel)) return undefined
       parcels.push(parcel)
     }

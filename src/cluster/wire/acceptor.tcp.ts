@@ -122,7 +122,7 @@ export class Acceptor {
           () => connection.end('this node could not decide on it'),
         )
       },
-      onFrame: (channel, payload) => {
+      onMessage: (channel, payload) => {
         if (hello !== undefined) transport.onFrame(hello.node, channel, payload)
       },
       onDropped: (fault) => this.#blame(key, fault),

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import type { DropReason } from './count.ts'
-import { FRAME_BYTES_MAX, FrameReader, FrameWriter } from './frame.ts'
+import { FRAME_BYTES_MAX, FrameReader, FrameWriter, type Message } from './frame.ts'
 import { HANDSHAKE_BYTES_MAX, type SessionKeys } from './handshake.ts'
 import { LENGTH_BYTES, Splitter } from './splitter.ts'
 import type { Channel } from './transport.ts'
@@ -15,7 +15,6 @@ export class Connection {
   readonly #splitter = new Splitter()
   #frames: { readonly reader: FrameReader; readonly writer: FrameWriter } | undefined
   #silentTicks = 0
-  #isCorked = false
   #hasEnded = false
   #isRefused = false
 
@@ -57,7 +56,7 @@ export class Connection {
   sendPiece(piece: Uint8Array): void {
     const length = new Uint8Array(LENGTH_BYTES)
     new DataView(length.buffer).setUint32(0, piece.length)
-    this.#write(length, piece)
+    this.#write([length, piece])
   }
 
   /** From now on frames go both ways. */
@@ -66,9 +65,9 @@ export class Connection {
     this.#frames = { reader: new FrameReader(receiving), writer: new FrameWriter(sending) }
   }
 
-  /** Sends a frame; the connection is open. What is sent within one turn of the event loop leaves together. */
-  sendFrame(channel: Channel, payload: Uint8Array): void {
-    if (this.#frames !== undefined) this.#write(this.#frames.writer.head(channel, payload), payload)
+  /** Sends these messages as one frame; the connection is open. */
+  sendFrame(messages: readonly Message[]): void {
+    if (this.#frames !== undefined) this.#write(this.#frames.writer.frame(messages))
   }
 
   /**
@@ -82,7 +81,7 @@ export class Connection {
       this.end('the other side is silent')
     } else {
       this.#silentTicks++
-      this.sendFrame(ALIVE_CHANNEL, NOTHING)
+      this.sendFrame([])
     }
   }
 
@@ -116,10 +115,14 @@ export class Connection {
 
   #receiveFrame(reader: FrameReader, piece: Uint8Array): void {
     const frame = reader.read(piece)
-    if (!frame.ok) this.#drop(frame.error)
-    else if (frame.value.channel !== ALIVE_CHANNEL) {
-      this.#events.onFrame(frame.value.channel, frame.value.payload)
-    } else if (frame.value.payload.length > 0) this.#drop('malformed')
+    if (!frame.ok) {
+      this.#drop(frame.error)
+      return
+    }
+    for (const { channel, payload } of frame.value) {
+      // The listener may have ended it.
+      if (!this.#hasEnded) this.#events.onMessage(channel, payload)
+    }
   }
 
   #drop(reason: DropReason): void {
@@ -127,26 +130,19 @@ export class Connection {
     this.end(`it sent a frame that is ${reason}`)
   }
 
-  #write(head: Uint8Array, body: Uint8Array): void {
+  #write(pieces: readonly Uint8Array[]): void {
     if (this.#hasEnded) return
-    if (!this.#isCorked) {
-      this.#isCorked = true
-      this.#socket.cork()
-      process.nextTick(() => {
-        this.#isCorked = false
-        this.#socket.uncork()
-      })
-    }
-    this.#socket.write(head)
-    this.#socket.write(body)
+    this.#socket.cork()
+    for (const piece of pieces) this.#socket.write(piece)
+    this.#socket.uncork()
   }
 }
 
 export type ConnectionEvents = {
   /** A part of the handshake, while the connection is not open. */
   onPiece(piece: Uint8Array): void
-  /** A frame that is what it should be. */
-  onFrame(channel: Channel, payload: Uint8Array): void
+  /** A message of a frame that is what it should be. */
+  onMessage(channel: Channel, payload: Uint8Array): void
   /** A frame that is not; the connection ends. */
   onDropped(reason: DropReason): void
   /** It is not full any more. */
@@ -157,8 +153,3 @@ export type ConnectionEvents = {
 
 /** The other side is gone after this many ticks without a byte of it: one or two lost packets are no reason. */
 const SILENT_TICKS_MAX = 3
-
-/** Frames that only show that their sender is alive; they have no payload. */
-const ALIVE_CHANNEL: Channel = 0
-
-const NOTHING = new Uint8Array(0)

@@ -26,6 +26,7 @@ export class Dialer {
   #failures = 0
   #retry: NodeJS.Timeout | undefined
   #deadline: NodeJS.Timeout | undefined
+  #turn: NodeJS.Immediate | undefined
   #isStopped = false
 
   constructor(peer: Peer, options: DialerOptions) {
@@ -58,9 +59,10 @@ export class Dialer {
     this.#dial()
   }
 
+  /** What is sent within one turn of the event loop leaves together. */
   send(channel: Channel, payload: Uint8Array): boolean {
     if (!this.isConnected || !this.#outbox.add(channel, payload)) return false
-    this.#flush()
+    this.#turn ??= setImmediate(() => this.#drain())
     return true
   }
 
@@ -72,6 +74,7 @@ export class Dialer {
   stop(reason: string): void {
     this.#isStopped = true
     clearTimeout(this.#retry)
+    clearImmediate(this.#turn)
     this.#connection?.end(reason)
   }
 
@@ -86,12 +89,12 @@ export class Dialer {
     const socket = dial(address)
     const connection = new Connection(socket.socket, {
       onPiece: (piece) => step(piece),
-      onFrame: () => {
+      onMessage: () => {
         transport.counts.malformed++
-        connection.end('it sent a frame on a connection that it only receives on')
+        connection.end('it sent a message on a connection that it only receives on')
       },
       onDropped: (reason) => transport.counts[reason]++,
-      onDrain: () => this.#drained(),
+      onDrain: () => this.#drain(),
       onEnd: (reason) => this.#ended(reason, connection.isRefused),
     })
     const step = this.#handshake(connection, socket.channelBinding)
@@ -194,20 +197,22 @@ export class Dialer {
     this.#retry = setTimeout(() => this.#dial(), pauseMs * (0.5 + Math.random() / 2))
   }
 
-  #flush(): void {
+  /** Sends what waits, as far as the connection takes it, and tells of the room that it leaves. */
+  #drain(): void {
+    clearImmediate(this.#turn)
+    this.#turn = undefined
     const connection = this.#connection
     while (connection !== undefined && !connection.isFull) {
-      const parcel = this.#outbox.next()
-      if (parcel === undefined) return
-      connection.sendFrame(parcel.channel, parcel.payload)
+      const messages = this.#outbox.take(FRAME_BYTES)
+      if (messages.length === 0) break
+      connection.sendFrame(messages)
     }
-  }
-
-  #drained(): void {
-    this.#flush()
     if (this.#outbox.drained()) this.#options.transport.onDrain?.(this.#peer.id)
   }
 }
+
+/** Small messages share a frame up to this size, which then costs little beside its bytes. */
+const FRAME_BYTES = 64 * 1_024
 
 export type DialerOptions = {
   readonly transport: TransportOptions

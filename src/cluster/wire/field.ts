@@ -86,17 +86,20 @@ export function record<T extends object>(
   fields: Fields<T>,
   isConsistent: (value: T) => boolean = () => true,
 ): Field<T> {
-  const entries = Object.entries(fields) as [keyof T & string, Field<unknown>][]
+  const parts = Object.entries(fields).map(([key, field]) => ({ key, field }) as Part<T>)
   return {
-    pack: (value) => entries.map(([key, field]) => field.pack(value[key])),
+    pack: (value) => parts.map(({ key, field }) => field.pack(value[key])),
     unpack(packed) {
-      if (!Array.isArray(packed) || packed.length !== entries.length) {
-        throw new MalformedError(`no list of ${entries.length}`)
+      if (!Array.isArray(packed) || packed.length !== parts.length) {
+        throw new MalformedError(`no list of ${parts.length}`)
       }
-      const value: Record<string, unknown> = {}
-      for (const [i, [key, field]] of entries.entries()) value[key] = field.unpack(packed[i])
+      const value: Partial<T> = {}
+      let at = 0
+      for (const { key, field } of parts) value[key] = field.unpack(packed[at++])
       if (!isConsistent(value as T)) throw new MalformedError('parts that do not go together')
       return value as T
     },
   }
 }
+
+type Part<T> = { readonly key: keyof T; readonly field: Field<T[keyof T]> }

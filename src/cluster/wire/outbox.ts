@@ -1,3 +1,4 @@
+import type { Message } from './frame.ts'
 import {
   type Channel,
   CONSENSUS_CHANNEL,
@@ -28,13 +29,24 @@ export class Outbox {
     return isTaken
   }
 
-  /** The payload to send next. */
-  next(): Parcel | undefined {
-    return this.#consensus.next() ?? this.#map.next() ?? this.#bulk.next()
+  /** The messages to send next, at most `bytesMax` of payload; one is always taken, however large. Empty when nothing waits. */
+  take(bytesMax: number): readonly Message[] {
+    const taken: Message[] = []
+    let bytes = 0
+    for (const lane of [this.#consensus, this.#map, this.#bulk]) {
+      for (let head = lane.head; head !== undefined; head = lane.head) {
+        bytes += costOf(head)
+        if (bytes > bytesMax && taken.length > 0) return taken
+        taken.push(head)
+        lane.removeHead()
+      }
+    }
+    return taken
   }
 
   /** Whether something that was refused, other than of consensus, would be taken now; true once. */
   drained(): boolean {
+    if (this.#awaited.size === 0) return false
     const drained = [...this.#awaited].filter((lane) => lane.isEmpty)
     for (const lane of drained) this.#awaited.delete(lane)
     return drained.length > 0
@@ -60,12 +72,10 @@ type OutboxLimits = {
   readonly bulkQueueBytes: number
 }
 
-export type Parcel = { readonly channel: Channel; readonly payload: Uint8Array }
-
 /** First in, first out. One payload is always taken, however large. */
 class Lane {
   readonly #bytesMax: number
-  #parcels: Parcel[] = []
+  #messages: Message[] = []
   #first = 0
   #bytes = 0
 
@@ -74,33 +84,36 @@ class Lane {
   }
 
   get isEmpty(): boolean {
-    return this.#first === this.#parcels.length
+    return this.#first === this.#messages.length
   }
 
-  add(parcel: Parcel): boolean {
-    const bytes = this.#bytes + costOf(parcel)
+  add(message: Message): boolean {
+    const bytes = this.#bytes + costOf(message)
     if (bytes > this.#bytesMax && !this.isEmpty) return false
     this.#bytes = bytes
-    this.#parcels.push(parcel)
+    this.#messages.push(message)
     return true
   }
 
-  next(): Parcel | undefined {
-    const parcel = this.#parcels[this.#first]
-    if (parcel === undefined) return undefined
-    this.#bytes -= costOf(parcel)
+  get head(): Message | undefined {
+    return this.#messages[this.#first]
+  }
+
+  /** There is one. */
+  removeHead(): void {
+    const message = this.#messages[this.#first] as Message
+    this.#bytes -= costOf(message)
     this.#first++
-    if (2 * this.#first >= this.#parcels.length) {
-      this.#parcels = this.#parcels.slice(this.#first)
+    if (2 * this.#first >= this.#messages.length) {
+      this.#messages = this.#messages.slice(this.#first)
       this.#first = 0
     }
-    return parcel
   }
 }
 
 /** What a payload takes of the memory besides its bytes; it bounds the number of small ones. */
-const PARCEL_BYTES = 128
+const MESSAGE_BYTES = 128
 
-function costOf({ payload }: Parcel): number {
-  return payload.length + PARCEL_BYTES
+function costOf({ payload }: Message): number {
+  return payload.length + MESSAGE_BYTES
 }

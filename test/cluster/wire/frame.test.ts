@@ -7,28 +7,27 @@ import {
   FrameReader,
   FrameWriter,
   PAYLOAD_BYTES_MAX,
+  PROTOCOL_VERSION,
 } from '../../../src/cluster/wire/frame.ts'
 import { Splitter } from '../../../src/cluster/wire/splitter.ts'
 
 const KEY = new Uint8Array(32).fill(7)
 const OTHER_KEY = new Uint8Array(32).fill(8)
 
-test('frames cut anywhere come out as they went in', () => {
-  const parcel = fc.record({ channel: fc.nat(255), payload: fc.uint8Array({ maxLength: 300 }) })
+test('frames of any messages, cut anywhere, come out as they went in', () => {
+  const message = fc.record({ channel: fc.nat(255), payload: fc.uint8Array({ maxLength: 300 }) })
   const cuts = fc.array(fc.nat(400), { minLength: 1 })
   fc.assert(
-    fc.property(fc.array(parcel), cuts, (parcels, cuts) => {
+    fc.property(fc.array(fc.array(message)), cuts, (frames, cuts) => {
       const writer = new FrameWriter(KEY)
-      const stream = concat(
-        parcels.flatMap(({ channel, payload }) => [writer.head(channel, payload), payload]),
-      )
+      const stream = concat(frames.flatMap((messages) => writer.frame(messages)))
       const receiver = new Receiver()
       for (let at = 0, i = 0; at < stream.length; i++) {
         const size = Math.max(1, cuts[i % cuts.length] as number)
         receiver.push(stream.slice(at, at + size))
         at += size
       }
-      expect(receiver.received).toEqual(parcels)
+      expect(receiver.received).toEqual(frames.flat())
     }),
   )
 })
@@ -61,7 +60,7 @@ test('a frame with any bit flipped is refused, and so is one with any byte missi
     const receiver = new Receiver()
     receiver.push(cut)
     expect(receiver.received).toEqual([])
-    expect(receiver.fault).toBe(size < 28 ? 'malformed' : 'foreign')
+    expect(receiver.fault).toBe(size < 27 ? 'malformed' : 'foreign')
   }
 })
 
@@ -84,8 +83,19 @@ test.each([
 })
 
 test('a sound frame of another version is malformed', () => {
-  const sealed = Uint8Array.of(2, 1, 0, 0, 0, 0, 0, 0)
+  const sealed = Uint8Array.of(1, 0, 0, 0, 0, 0, 0)
   const piece = concat([sealed, hmacSha256(KEY, sealed).subarray(0, 16)])
+  expect(new FrameReader(KEY).read(piece)).toEqual({ ok: false, error: 'malformed' })
+})
+
+test.each([
+  ['ends within a label', [1, 0, 0, 0]],
+  ['promises more than there is', [1, 0, 0, 0, 3, 65, 66]],
+  ['goes on after its last message', [1, 0, 0, 0, 1, 65, 1]],
+])('a sealed frame that %s is malformed', (_, body) => {
+  const sealed = Uint8Array.of(PROTOCOL_VERSION, 0, 0, 0, 0, 0, 0)
+  const mac = hmacSha256(KEY, sealed, Uint8Array.from(body)).subarray(0, 16)
+  const piece = concat([sealed, mac, Uint8Array.from(body)])
   expect(new FrameReader(KEY).read(piece)).toEqual({ ok: false, error: 'malformed' })
 })
 
@@ -115,13 +125,15 @@ test('a length up to that takes no memory before its bytes arrive', () => {
 test('the largest payload fits, and one byte more is a bug of the sender', () => {
   const payload = new Uint8Array(PAYLOAD_BYTES_MAX)
   const receiver = new Receiver()
-  receiver.push(new FrameWriter(KEY).head(1, payload))
+  receiver.push(new FrameWriter(KEY).frame([{ channel: 1, payload }])[0] as Uint8Array)
   for (let at = 0; at < payload.length; at += 65_536) {
     receiver.push(payload.slice(at, at + 65_536))
   }
   expect(receiver.received[0]?.payload.length).toBe(PAYLOAD_BYTES_MAX)
   const larger = new Uint8Array(PAYLOAD_BYTES_MAX + 1)
-  expect(() => new FrameWriter(KEY).head(1, larger)).toThrow('larger than a frame')
+  expect(() => new FrameWriter(KEY).frame([{ channel: 1, payload: larger }])).toThrow(
+    'more than it may',
+  )
 })
 
 /** What arrives on one connection. */
@@ -138,12 +150,12 @@ class Receiver {
       this.fault = typeof piece === 'string' ? piece : undefined
       if (typeof piece === 'string') return
       const frame = this.#reader.read(piece)
-      if (frame.ok) this.received.push(frame.value)
+      if (frame.ok) this.received.push(...frame.value)
       else this.fault = frame.error
     }
   }
 }
 
 function frameOf(writer: FrameWriter, word: string): Uint8Array {
-  return concat([writer.head(1, utf8(word)), utf8(word)])
+  return concat(writer.frame([{ channel: 1, payload: utf8(word) }]))
 }

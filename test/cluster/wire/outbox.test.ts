@@ -73,15 +73,22 @@ test('a queue that is never empty does not grow', () => {
   outbox.add(BULK, utf8('first'))
   for (let i = 0; i < 100_000; i++) {
     expect(outbox.add(BULK, utf8('next'))).toBe(true)
-    outbox.next()
+    outbox.take(1)
   }
   expect(drain(outbox)).toEqual(['next'])
 })
 
+test('small messages are taken together, and a large one alone', () => {
+  const outbox = new Outbox(LIMITS)
+  for (const size of [1, 2, 300, 3]) outbox.add(BULK, new Uint8Array(size))
+  const sizes = () => outbox.take(300).map(({ payload }) => payload.length)
+  expect([sizes(), sizes(), sizes(), sizes()]).toEqual([[1, 2], [300], [3], []])
+})
+
 function drain(outbox: Outbox): string[] {
   const words: string[] = []
-  for (let parcel = outbox.next(); parcel; parcel = outbox.next()) {
-    words.push(new TextDecoder().decode(parcel.payload))
+  for (let taken = outbox.take(1_024); taken.length > 0; taken = outbox.take(1_024)) {
+    for (const { payload } of taken) words.push(new TextDecoder().decode(payload))
   }
   return words
 }
