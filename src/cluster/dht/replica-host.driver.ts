@@ -34,8 +34,8 @@ import { ReplicaSender } from './replica-sender.driver.ts'
  */
 export class ReplicaHost {
   /**
-   * Resolves with the error when the engine has failed: nothing is written any more, and the node
-   * has to stop.
+   * Resolves with the error when the engine or a replica has failed: nothing is served any more, and
+   * the node has to stop.
    */
   readonly failed: Promise<unknown>
   readonly #options: ReplicaHostOptions
@@ -268,10 +268,10 @@ export class ReplicaHost {
   ): ClientResult | Promise<ClientResult> {
     const hosted = this.#hosted[partition]
     assert(hosted?.replica === replica, 'this replica is of another partition')
-    return this.#clients.ask((client) => this.#perform(hosted, replica.step(inputOf(client))))
+    return this.#clients.ask((client) => this.#step(hosted, inputOf(client)))
   }
 
-  /** An input that nobody waits for. */
+  /** What a step that has not come to its end leaves behind is not served on. */
   #step(hosted: Hosted, input: ReplicaInput): void {
     if (this.#refusal !== undefined) return
     try {
