@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { assert } from '../../base/assert.ts'
 import type { NodeId, PartitionId } from '../../base/ids.ts'
-import type { Conflict, NoSpace, OutcomeUnknown, Unavailable, Version } from '../../base/port.ts'
+import type { Unavailable, Version } from '../../base/port.ts'
 import { err, type Result } from '../../base/result.ts'
 import { REPLICA_CHANNEL } from '../wire/index.ts'
 import { type AppliedListener, appliedEntries } from './applied.ts'
@@ -358,10 +358,7 @@ export class ReplicaHost {
 }
 
 /** How a write of a partition ends here. */
-export type WriteOutcome = Result<
-  Version,
-  Conflict | Unavailable | OutcomeUnknown | NoSpace | NotServing
->
+export type WriteOutcome = ClientResult
 
 /** How a read ends here: with the last write that it may have seen. */
 export type ReadOutcome = Result<Version, Unavailable | NotServing>

@@ -46,7 +46,13 @@ export class HostNetwork {
 
   /** Both ways. */
   cut(one: NodeId, other: NodeId): void {
-    this.#cuts.add(`${one} ${other}`).add(`${other} ${one}`)
+    this.silence(one, other)
+    this.silence(other, one)
+  }
+
+  /** What the one sends does not reach the other. */
+  silence(from: NodeId, to: NodeId): void {
+    this.#cuts.add(`${from} ${to}`)
   }
 
   heal(): void {
