@@ -41,7 +41,7 @@ export class MapRouter {
   readonly #options: MapRouterOptions
   readonly #calls: Calls
   readonly #asking = new Set<Asking>()
-  /** A version that the partition has had. */
+  /** The last version that each partition was told to have, by whoever led it. */
   readonly #known = new Map<PartitionId, Version>()
   #moment: Moment | undefined
   #waiting = 0
@@ -67,6 +67,7 @@ export class MapRouter {
     return settled(await this.#route(place, call, here, performance.now() + this.#options.waitMs))
   }
 
+  /** As `MapSpace.write`. */
   async write(place: Place, write: MapWrite): Promise<Result<Written, RoutedRefusal>> {
     const { local, waitMs } = this.#options
     const { partition } = place
@@ -149,7 +150,7 @@ export class MapRouter {
     const asking: Asking = { place, primary, giveUp }
     this.#asking.add(asking)
     const decode = (bytes: Uint8Array) => decodeAnswer(kind, bytes)
-    const timeoutMs = Math.max(1, Math.min(leftMs, ATTEMPT_MS))
+    const timeoutMs = Math.min(leftMs, ATTEMPT_MS)
     void this.#calls.call(primary, question, { timeoutMs, decode }).then((called) => {
       if (called.ok) resolve(called.value)
       else if (called.error.kind === 'no-answer') giveUp(called.error.reason)
@@ -171,6 +172,7 @@ export class MapRouter {
 
   /** Until the table changes, or a moment; all that wait share it. */
   async #pause(): Promise<void> {
+    if (this.#isClosed) return
     if (this.#moment === undefined) {
       const { promise, resolve } = Promise.withResolvers<void>()
       this.#moment = { promise, resolve, timer: setTimeout(() => this.#wake(), PAUSE_MS) }
