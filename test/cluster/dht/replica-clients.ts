@@ -28,7 +28,7 @@ const SORT_KEYS = ['x', 'y', 'z']
 
 type Asked = {
   readonly input: Input
-  readonly called: number
+  called: number
   readonly requestId: RequestId | undefined
   readonly operations: readonly MapOperation[]
   /** A version that the partition had before it was first asked. */
@@ -85,7 +85,7 @@ export class ReplicaClients {
       called: ++this.#time,
       requestId: isRead ? undefined : (`r${number}` as RequestId),
       operations: (changes ?? []).map((change) => this.#operation(partitionKey, change)),
-      since: this.acknowledged.at(-1)?.version ?? VERSION_NONE,
+      since: this.#before(),
       returned: undefined,
       output: undefined,
       isOpen: false,
@@ -105,6 +105,7 @@ export class ReplicaClients {
     const asked = this.#waiting.get(client)
     if (asked === undefined) throw new Error('a client is answered twice')
     this.#waiting.delete(client)
+    if (!result.ok && result.error.kind === 'forgotten') this.counts.forgotten++
     // Whoever has an answer does not listen to the one of a late attempt.
     if (asked.returned !== undefined) return
     if (result.ok) {
@@ -197,10 +198,16 @@ export class ReplicaClients {
     else this.counts[output]++
   }
 
+  /** What a node knows of the partition that has not written to it for a while. */
+  #before(): Version {
+    const age = this.#random.skewed(1, 60)
+    return this.acknowledged.at(-age)?.version ?? VERSION_NONE
+  }
+
   /** Stays open if an attempt may have been made, and begins anew otherwise. */
   #forget(asked: Asked, committed: Version): void {
-    this.counts.forgotten++
     if (asked.isOpen) return
+    asked.called = ++this.#time
     asked.since = committed
     this.#again.push(asked)
   }
