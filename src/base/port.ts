@@ -64,6 +64,7 @@ export type MapOperation =
  */
 export type Written = { readonly version: Version; readonly previous: Version }
 
+/** With the request id of one of the last hundred writes of its partition, a write does nothing and gets the first answer. */
 export type WriteOptions = { readonly requestId: RequestId }
 
 export type ScanOptions = {

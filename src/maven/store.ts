@@ -140,17 +140,14 @@ export class ArtifactStore {
     return err(refusal('unavailable', 'The artifact is changing too fast to be listed. Try again.'))
   }
 
-  /** Writes with a new request id, and once more with the same id when the first outcome is unknown. */
+  /** Writes with a new request id. What is unknown stays so: the map has tried again as long as that is safe. */
   async write(
     space: MapSpace,
     partitionKey: string,
     operations: readonly MapOperation[],
   ): Promise<Result<Written, WriteError>> {
-    const options = { requestId: this.#parts.newRequestId() }
-    let written = await space.write(partitionKey, operations, options)
-    if (!written.ok && written.error.kind === 'outcome-unknown') {
-      written = await space.write(partitionKey, operations, options)
-    }
+    const requestId = this.#parts.newRequestId()
+    const written = await space.write(partitionKey, operations, { requestId })
     if (written.ok && space === this.artifacts) {
       this.onWritten?.(partitionKey, operations, written.value)
     }

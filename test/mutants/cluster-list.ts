@@ -19,8 +19,20 @@ export const ROUTING_MUTANTS: readonly Mutant[] = [
   mutant(
     'say that a write did not happen when nobody knows',
     ROUTER,
-    'if (isOver && unknown !== undefined)',
-    "if (isOver && unknown === '')",
+    "if (call.kind === 'write' && error.kind === 'outcome-unknown')",
+    "if (call.kind === 'write' && error.kind === 'outcome-unknown' && leftMs < 0)",
+  ),
+  mutant(
+    'begin a write anew that may have been made',
+    ROUTER,
+    'return err(isUnknown ? refusal : error)',
+    "return err(isUnknown && error.kind !== 'forgotten' ? refusal : error)",
+  ),
+  mutant(
+    'begin an attempt when the time is up',
+    ROUTER,
+    'if (leftMs <= 0 ||',
+    'if (leftMs <= -WAIT_MS ||',
   ),
   mutant(
     'wait for the answer of a primary that is none any more',

@@ -75,6 +75,12 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
     'if (first?.epoch === this.#options.epoch) {',
   ),
   mutant(
+    'make a write whose earlier attempts would not show',
+    PRIMARY,
+    '!this.#log.reachesBackTo(write.since)',
+    'this.#log.oldest > this.#log.last.seq',
+  ),
+  mutant(
     'adopt from an incomplete replica',
     COPY,
     'this.isComplete ? this.log.runs() : undefined',

@@ -31,6 +31,8 @@ export class NetworkTwin {
   readonly #nodes = new Map<NodeId, Channels>()
   readonly #links = new Map<string, Link>()
   readonly #cuts = new Map<string, readonly [NodeId, NodeId]>()
+  /** One-way. */
+  readonly #silent = new Set<string>()
   readonly #paused = new Map<NodeId, PromiseWithResolvers<void>>()
 
   constructor(options: NetworkTwinOptions = {}) {
@@ -78,9 +80,15 @@ export class NetworkTwin {
     if (this.#cuts.delete(pair(a, b))) this.#connected(a, b)
   }
 
+  /** What the one sends to the other from now on is taken and lost, and neither hears of that. */
+  silence(from: NodeId, to: NodeId): void {
+    this.#silent.add(`${from} ${to}`)
+  }
+
   /** No link is cut any more, and no frame is lost. */
   healAll(): void {
     this.loss = 0
+    this.#silent.clear()
     for (const [a, b] of [...this.#cuts.values()]) this.heal(a, b)
   }
 
@@ -128,7 +136,7 @@ export class NetworkTwin {
       return false
     }
     this.sent++
-    if (this.#random() < this.loss) return true
+    if (this.#silent.has(name) || this.#random() < this.loss) return true
     link.frames.push({ channel, payload })
     link.bytes += payload.length
     if (!link.isBusy) void this.#deliverAll(from, to, link)

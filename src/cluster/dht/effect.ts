@@ -29,6 +29,11 @@ export type MapWrite = {
   readonly partitionKey: string
   readonly operations: readonly MapOperation[]
   readonly requestId: RequestId
+  /**
+   * A version that the partition had before the first attempt, the same in all attempts: each of them is made after it and
+   * nowhere else. Absent when there is only one.
+   */
+  readonly since?: Version
 }
 
 /** What a read looks at: one entry, or without `sortKey` any of the partition key. */
@@ -86,11 +91,21 @@ export type Role = 'replica' | 'taking-over' | 'primary'
  * - `no-space`: nothing was written, nor was anything that it rests on.
  * - `unavailable`: nothing was written.
  * - `not-primary`, `taking-over`: the same, and somebody else may serve, or this replica soon.
+ * - `forgotten`: by this attempt nothing was written.
  */
 export type Answer = {
   readonly client: number
-  readonly result: Result<Version, Conflict | NoSpace | Unavailable | OutcomeUnknown | NotServing>
+  readonly result: Result<
+    Version,
+    Conflict | NoSpace | Unavailable | OutcomeUnknown | NotServing | Forgotten
+  >
 }
 
 /** Another node is the primary as far as is known here; or this one is going to be. */
 export type NotServing = { readonly kind: 'not-primary' | 'taking-over' }
+
+/**
+ * The records kept do not reach back to the `since` of the write, so what earlier attempts have come to is not known. They do
+ * reach back to `committed`.
+ */
+export type Forgotten = { readonly kind: 'forgotten'; readonly committed: Version }

@@ -29,7 +29,7 @@ import {
   whole,
   word,
 } from '../wire/index.ts'
-import type { MapWrite, NotServing } from './effect.ts'
+import type { Forgotten, MapWrite, NotServing } from './effect.ts'
 import { isKey, isSpaceName, REQUEST_ID_BYTES_MAX, writeFault } from './limit.ts'
 import { consistencyOf, partitionOf } from './partition.ts'
 
@@ -38,7 +38,7 @@ export type MapCall =
   | (Target & { readonly kind: 'get'; readonly sortKey: string })
   | (Target & { readonly kind: 'scan' } & ScanRange)
   | (Target & { readonly kind: 'version' })
-  | (Target & { readonly kind: 'write' } & Pick<MapWrite, 'operations' | 'requestId'>)
+  | (Target & { readonly kind: 'write' } & Required<Omit<MapWrite, 'space' | 'partitionKey'>>)
 
 export type Target = {
   readonly partition: PartitionId
@@ -61,7 +61,7 @@ export type MapAnswers = {
 }
 
 /** Why a primary does not do what it is asked. */
-export type MapRefusal = Conflict | NoSpace | Unavailable | OutcomeUnknown | NotServing
+export type MapRefusal = Conflict | NoSpace | Unavailable | OutcomeUnknown | NotServing | Forgotten
 
 /** The bytes are the caller's. */
 export function encodeCall(call: MapCall): Uint8Array {
@@ -179,6 +179,7 @@ const CALLS: { readonly [K in MapCall['kind']]: Field<Parts<K>> } = {
       ...target,
       operations: checked(list(operation), ({ length }) => length <= OPERATIONS_MAX),
       requestId: word<RequestId>(1, REQUEST_ID_BYTES_MAX),
+      since: version,
     },
     (write) => isPlaced(write) && writeFault(write) === undefined,
   ),
@@ -203,6 +204,7 @@ const REFUSALS: { readonly [K in MapRefusal['kind']]: Field<object> } = {
   'outcome-unknown': reason,
   'not-primary': nothing,
   'taking-over': nothing,
+  forgotten: record<Omit<Forgotten, 'kind'>>({ committed: version }),
 }
 
 /** Two nodes that do not agree on where a key belongs must not write to each other. */

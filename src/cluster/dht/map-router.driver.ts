@@ -3,16 +3,25 @@
  *
  * 1. While nobody leads the partition, or its primary is not reached, a call waits for another table or a moment and is made
  *    again, until its time is up. So a failover looks like a slow answer.
- * 2. A write is repeated with its request id, so it happens once at most. What it has come to is only unknown when the time is
- *    up after it was sent.
+ * 2. A write is repeated with its request id and the version that it was first sent with, so it is made once at most, by
+ *    whichever attempt, also by one that comes late. What it has come to is unknown when an attempt may have been made and no
+ *    later one tells: when the time is up, or when the records kept do not reach back any more.
  * 3. A call that is under way when its partition gets another primary is made again there at once.
  */
-import type { NodeId } from '../../base/ids.ts'
-import type { Conflict, NoSpace, OutcomeUnknown, Unavailable } from '../../base/port.ts'
+import type { NodeId, PartitionId } from '../../base/ids.ts'
+import type {
+  Conflict,
+  NoSpace,
+  OutcomeUnknown,
+  Unavailable,
+  Version,
+  Written,
+} from '../../base/port.ts'
 import { err, type Result } from '../../base/result.ts'
 import type { PartitionRow } from '../partition/index.ts'
 import { Calls } from '../wire/calls.driver.ts'
 import { MAP_CHANNEL } from '../wire/index.ts'
+import type { Forgotten, MapWrite } from './effect.ts'
 import type { HostCluster } from './host-options.ts'
 import type { LocalAnswer, LocalMap } from './local-map.driver.ts'
 import {
@@ -26,11 +35,14 @@ import {
 } from './map-call.ts'
 import { consistencyOf, rowNumberOf } from './partition.ts'
 import { type Place, placeOf } from './place.ts'
+import { VERSION_NONE } from './version.ts'
 
 export class MapRouter {
   readonly #options: MapRouterOptions
   readonly #calls: Calls
   readonly #asking = new Set<Asking>()
+  /** The last version that each partition was told to have, by whoever led it. */
+  readonly #known = new Map<PartitionId, Version>()
   #moment: Moment | undefined
   #waiting = 0
   #isClosed = false
@@ -46,37 +58,33 @@ export class MapRouter {
     options.cluster.directory.follow(() => this.#changed())
   }
 
-  /** `here` makes the call at the replica of this node. Reads are refused with `unavailable` only. */
+  /** `here` makes the call at the replica of this node. For reads: they are refused with `unavailable` only. */
   async route<K extends MapCall['kind']>(
     place: Place,
     call: Extract<MapCall, { kind: K }>,
     here: () => LocalAnswer<K>,
   ): Promise<Result<MapAnswers[K], RoutedRefusal>> {
-    const deadlineMs = performance.now() + this.#options.waitMs
-    let unknown: string | undefined
-    let question: Uint8Array | undefined
+    return settled(await this.#route(place, call, here, performance.now() + this.#options.waitMs))
+  }
+
+  /** As `MapSpace.write`. */
+  async write(place: Place, write: MapWrite): Promise<Result<Written, RoutedRefusal>> {
+    const { local, waitMs } = this.#options
+    const { partition } = place
+    const deadlineMs = performance.now() + waitMs
     for (;;) {
-      const row = this.#row(place)
-      const leftMs = deadlineMs - performance.now()
-      let outcome: Result<MapAnswers[K], MapRefusal>
-      if (row === undefined) outcome = NO_ROW
-      else if (row.primary === this.#options.self) outcome = await here()
-      else {
-        question ??= encodeCall(call)
-        outcome = await this.#ask(place, row, call.kind, question, leftMs)
+      const since = this.#known.get(partition) ?? VERSION_NONE
+      const call = { ...write, kind: 'write', partition, since } as const
+      const here = () => local.write(place, call)
+      const outcome = await this.#route(place, call, here, deadlineMs)
+      if (outcome.ok) {
+        this.#known.set(partition, outcome.value.version)
+        return outcome
       }
-      // Perhaps with what an earlier attempt of the same write has done.
-      if (!outcome.ok && outcome.error.kind === 'conflict' && unknown !== undefined) {
-        return err({ kind: 'outcome-unknown', reason: unknown })
-      }
-      if (outcome.ok || isFinal(outcome.error)) return settled(outcome)
-      const reason = reasonOf(outcome.error)
-      if (call.kind === 'write' && outcome.error.kind === 'outcome-unknown') unknown = reason
-      const isOver =
-        performance.now() >= deadlineMs || this.#waiting >= WAITING_MAX || this.#isClosed
-      if (isOver && unknown !== undefined) return err({ kind: 'outcome-unknown', reason: unknown })
-      if (isOver) return err({ kind: 'unavailable', reason })
-      await this.#pause()
+      const { error } = outcome
+      if (error.kind !== 'forgotten') return err(error)
+      // No attempt was made, so the first one is still to come.
+      this.#known.set(partition, error.committed)
     }
   }
 
@@ -99,6 +107,37 @@ export class MapRouter {
     return encodeAnswer(kind, await this.#options.local.perform(place, call))
   }
 
+  async #route<K extends MapCall['kind']>(
+    place: Place,
+    call: Extract<MapCall, { kind: K }>,
+    here: () => LocalAnswer<K>,
+    deadlineMs: number,
+  ): Promise<Result<MapAnswers[K], RoutedRefusal | Forgotten>> {
+    let refusal: Unavailable | OutcomeUnknown = NO_TIME
+    let question: Uint8Array | undefined
+    for (;;) {
+      const leftMs = deadlineMs - performance.now()
+      if (leftMs <= 0 || this.#isClosed) return err(refusal)
+      const row = this.#row(place)
+      let outcome: Result<MapAnswers[K], MapRefusal>
+      if (row === undefined) outcome = NO_ROW
+      else if (row.primary === this.#options.self) outcome = await here()
+      else {
+        question ??= encodeCall(call)
+        outcome = await this.#ask(place, row, call.kind, question, leftMs)
+      }
+      if (outcome.ok) return outcome
+      const { error } = outcome
+      const isUnknown = refusal.kind === 'outcome-unknown'
+      // What it says holds for this attempt, and an earlier one may have been made.
+      if (isFinal(error)) return err(isUnknown ? refusal : error)
+      if (call.kind === 'write' && error.kind === 'outcome-unknown') refusal = error
+      else if (!isUnknown) refusal = { kind: 'unavailable', reason: reasonOf(error) }
+      if (this.#waiting >= WAITING_MAX) return err(refusal)
+      await this.#pause()
+    }
+  }
+
   #ask<K extends MapCall['kind']>(
     place: Place,
     { primary }: PartitionRow,
@@ -111,7 +150,7 @@ export class MapRouter {
     const asking: Asking = { place, primary, giveUp }
     this.#asking.add(asking)
     const decode = (bytes: Uint8Array) => decodeAnswer(kind, bytes)
-    const timeoutMs = Math.max(1, Math.min(leftMs, ATTEMPT_MS))
+    const timeoutMs = Math.min(leftMs, ATTEMPT_MS)
     void this.#calls.call(primary, question, { timeoutMs, decode }).then((called) => {
       if (called.ok) resolve(called.value)
       else if (called.error.kind === 'no-answer') giveUp(called.error.reason)
@@ -133,6 +172,7 @@ export class MapRouter {
 
   /** Until the table changes, or a moment; all that wait share it. */
   async #pause(): Promise<void> {
+    if (this.#isClosed) return
     if (this.#moment === undefined) {
       const { promise, resolve } = Promise.withResolvers<void>()
       this.#moment = { promise, resolve, timer: setTimeout(() => this.#wake(), PAUSE_MS) }
@@ -183,6 +223,8 @@ type Moment = {
   readonly timer: NodeJS.Timeout
 }
 
+const NO_TIME: Unavailable = { kind: 'unavailable', reason: 'nobody has answered in time' }
+
 const NO_ROW = err({
   kind: 'unavailable',
   reason: 'the cluster has not placed its data yet',
@@ -195,6 +237,7 @@ export function settled<T>(outcome: Result<T, MapRefusal>): Result<T, RoutedRefu
   switch (error.kind) {
     case 'not-primary':
     case 'taking-over':
+    case 'forgotten':
       return err({ kind: 'unavailable', reason: reasonOf(error) })
     default:
       return err(error)
@@ -202,8 +245,9 @@ export function settled<T>(outcome: Result<T, MapRefusal>): Result<T, RoutedRefu
 }
 
 /** Nothing becomes of it by trying again. */
-function isFinal({ kind }: MapRefusal): boolean {
-  return kind === 'conflict' || kind === 'no-space'
+function isFinal(refusal: MapRefusal): refusal is Conflict | NoSpace | Forgotten {
+  const { kind } = refusal
+  return kind === 'conflict' || kind === 'no-space' || kind === 'forgotten'
 }
 
 function reasonOf(refusal: MapRefusal): string {

@@ -12,7 +12,9 @@
  *    committed when `writeQuorum` replicas have it, this one included, and all before it are
  *    committed.
  * 5. A request id within the retained records gets its first answer and changes nothing. Failed
- *    conditions are not recorded.
+ *    conditions are not recorded. A write that may be attempted again names a version that is older than
+ *    all its attempts, and is only made where that is still retained: an attempt that was made, here or
+ *    by an earlier primary, then shows among the records, however late another one comes.
  * 6. A write of this epoch that is committed commits all before it, also those of earlier primaries;
  *    nothing else does. So a primary that takes over begins with an empty write, and serves when that
  *    is committed.
@@ -106,6 +108,10 @@ export class Primary {
     const first = this.#log.find(write.requestId)
     if (first !== undefined) {
       this.#answerAfter(first, { client, result: ok(first) })
+      return
+    }
+    if (write.since !== undefined && !this.#log.reachesBackTo(write.since)) {
+      host.reply({ client, result: err({ kind: 'forgotten', committed: this.#committed }) })
       return
     }
     if (writeQuorum > 1 && this.#inFlight.length >= bounds.inFlight) {

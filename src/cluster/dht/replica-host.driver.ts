@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { assert } from '../../base/assert.ts'
 import type { NodeId, PartitionId } from '../../base/ids.ts'
-import type { Conflict, NoSpace, OutcomeUnknown, Unavailable, Version } from '../../base/port.ts'
+import type { Unavailable, Version } from '../../base/port.ts'
 import { err, type Result } from '../../base/result.ts'
 import { REPLICA_CHANNEL } from '../wire/index.ts'
 import { type AppliedListener, appliedEntries } from './applied.ts'
@@ -34,8 +34,8 @@ import { ReplicaSender } from './replica-sender.driver.ts'
  */
 export class ReplicaHost {
   /**
-   * Resolves with the error when the engine has failed: nothing is written any more, and the node
-   * has to stop.
+   * Resolves with the error when the engine or a replica has failed: nothing is served any more, and
+   * the node has to stop.
    */
   readonly failed: Promise<unknown>
   readonly #options: ReplicaHostOptions
@@ -268,10 +268,10 @@ export class ReplicaHost {
   ): ClientResult | Promise<ClientResult> {
     const hosted = this.#hosted[partition]
     assert(hosted?.replica === replica, 'this replica is of another partition')
-    return this.#clients.ask((client) => this.#perform(hosted, replica.step(inputOf(client))))
+    return this.#clients.ask((client) => this.#step(hosted, inputOf(client)))
   }
 
-  /** An input that nobody waits for. */
+  /** What a step that has not come to its end leaves behind is not served on. */
   #step(hosted: Hosted, input: ReplicaInput): void {
     if (this.#refusal !== undefined) return
     try {
@@ -358,10 +358,7 @@ export class ReplicaHost {
 }
 
 /** How a write of a partition ends here. */
-export type WriteOutcome = Result<
-  Version,
-  Conflict | Unavailable | OutcomeUnknown | NoSpace | NotServing
->
+export type WriteOutcome = ClientResult
 
 /** How a read ends here: with the last write that it may have seen. */
 export type ReadOutcome = Result<Version, Unavailable | NotServing>

@@ -80,10 +80,10 @@ export class Space implements MapSpace {
   ): ReturnType<MapSpace['write']> {
     const write = { space: this.#name, partitionKey, operations, requestId }
     assertWrite(write)
-    const { local } = this.#parts
+    const { local, router } = this.#parts
     const place = this.#placeOf(partitionKey)
-    const call = { kind: 'write', ...targetOf(place), operations, requestId } as const
-    return this.#route(place, call, () => local.write(place, write))
+    if (router !== undefined) return router.write(place, write)
+    return settled(await local.write(place, write))
   }
 
   async #get(

@@ -31,7 +31,7 @@ const calls: readonly MapCall[] = [
   { kind: 'scan', ...target, prefix: 'k', after: undefined, limit: 1 },
   { kind: 'scan', ...target, prefix: '', after: 'k', limit: SCAN_LIMIT_MAX },
   { kind: 'version', ...target },
-  { kind: 'write', ...target, operations, requestId },
+  { kind: 'write', ...target, operations, requestId, since: version },
 ]
 
 test.each(calls)('a call is decoded as it was encoded: %o', (call) => {
@@ -53,6 +53,7 @@ test('answers are decoded as they were encoded', () => {
   roundTrip('write', err({ kind: 'conflict', key: 'k', current: undefined }))
   roundTrip('write', err({ kind: 'conflict', key: 'k', current: version }))
   roundTrip('write', err({ kind: 'no-space' }))
+  roundTrip('write', err({ kind: 'forgotten', committed: version }))
   for (const kind of ['unavailable', 'outcome-unknown'] as const) {
     roundTrip('get', err({ kind, reason: 'so' }))
   }
@@ -64,7 +65,7 @@ describe('what is beyond the limits of the port is no call', () => {
     return { kind: 'put', sortKey, value: new Uint8Array(size) }
   }
   const write = (operations: readonly MapOperation[], id = requestId): MapCall => {
-    return { kind: 'write', ...target, operations, requestId: id }
+    return { kind: 'write', ...target, operations, requestId: id, since: version }
   }
   const beyond: readonly [string, MapCall][] = [
     [

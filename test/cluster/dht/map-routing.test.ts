@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { text, utf8 } from '../../../src/base/bytes.ts'
-import type { RequestId } from '../../../src/base/ids.ts'
+import type { NodeId, RequestId } from '../../../src/base/ids.ts'
 import type { Condition, MapSpace } from '../../../src/base/port.ts'
+import { RECORDS_RETAINED } from '../../../src/cluster/dht/history.ts'
 import { eventually } from './host-world.ts'
 import { MapWorld, type MapWorldOptions } from './map-world.ts'
 
@@ -93,6 +94,51 @@ describe('a failover', () => {
   })
 })
 
+describe('a write whose answer is lost', () => {
+  /** Is made, and repeated by node 3 when the network heals and no sooner. */
+  async function startWriting(value: string) {
+    const [one, two, three] = world.ids as [NodeId, NodeId, NodeId]
+    await written(3, 'l', 'first')
+    world.network.silence(one, three)
+    const writing = write(3, 'k', value)
+    await eventually(() => expect(known(2, 'k')).toBe(value))
+    world.network.cut(three, two)
+    world.elect(2)
+    return { writing }
+  }
+
+  async function writeMany(place: number): Promise<void> {
+    for (let i = 0; i < RECORDS_RETAINED; i++) await written(place, 'k', `${i}`)
+  }
+
+  test('is told to have happened while its record is kept', async () => {
+    await openWorld({ waitMs: 20_000 })
+    const { writing } = await startWriting('once')
+    await written(2, 'k', 'newer')
+    world.network.healAll()
+    expect(await writing).toMatchObject({ ok: true, value: { version: { epoch: 1 } } })
+    expect(await read(1, 'k')).toBe('newer')
+  })
+
+  test('is unknown when its record is gone, and is not made again', async () => {
+    await openWorld({ waitMs: 20_000 })
+    const { writing } = await startWriting('once')
+    await writeMany(2)
+    world.network.healAll()
+    expect(await writing).toMatchObject(refusal('outcome-unknown'))
+    expect(await read(1, 'k')).toBe(`${RECORDS_RETAINED - 1}`)
+  })
+
+  test('is not confused with a first one of a node that knows nothing of the latest', async () => {
+    await openWorld()
+    await writeMany(1)
+    expect(await written(3, 'k', 'first')).toEqual({ epoch: 1, seq: RECORDS_RETAINED + 2 })
+    await writeMany(2)
+    await written(3, 'k', 'second')
+    expect(await read(1, 'k')).toBe('second')
+  })
+})
+
 describe('without a primary', () => {
   test('a call waits, and is then refused as unavailable: nothing has happened', async () => {
     await openWorld({ waitMs: 500 })
@@ -112,6 +158,19 @@ describe('without a primary', () => {
     const writing = write(3, 'k', '2')
     world.network.pause(world.id(1))
     expect(await writing).toMatchObject(refusal('outcome-unknown'))
+  })
+
+  test('nothing is begun when the time is up', async () => {
+    await openWorld({ waitMs: 20 })
+    const [one, , three] = world.ids as [NodeId, NodeId, NodeId]
+    world.network.cut(three, one)
+    const writing = write(3, 'k', '2')
+    // Between two attempts: another would be made, and get no answer.
+    setTimeout(() => {
+      world.network.heal(three, one)
+      world.network.silence(one, three)
+    }, 30)
+    expect(await writing).toMatchObject(refusal('unavailable'))
   })
 
   test('the end of the node ends the calls that wait', async () => {

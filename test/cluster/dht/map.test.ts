@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { text, utf8 } from '../../../src/base/bytes.ts'
 import type { NodeId, RequestId } from '../../../src/base/ids.ts'
 import type { MapSpace, Version } from '../../../src/base/port.ts'
-import { recordKey } from '../../../src/cluster/dht/key.ts'
+import { entryKey, entryPrefix, recordKey } from '../../../src/cluster/dht/key.ts'
 import { openReplicatedMap, type ReplicatedMap } from '../../../src/cluster/dht/map.driver.ts'
 import { partitionOf } from '../../../src/cluster/dht/partition.ts'
 import type { Storage } from '../../../src/storage/storage.disk.ts'
@@ -19,6 +19,9 @@ async function openMap({ engine, highWater }: Storage): Promise<Tenant<Replicate
 describeMap('the map of one node on the disk twin', () => resideOnTwin(openMap))
 describeMap('the map of one node on LevelDB', () => resideOnDisk(openMap))
 describeMapCrashes('the map of one node', (seed) => resideOnTwin(openMap, { seed }))
+
+/** Which no version of Aether has written yet. */
+const UNKNOWN_FORMAT = 255
 
 let requestLast = 0
 
@@ -85,6 +88,22 @@ describe('a disk that fails', () => {
     expect(await space.scan('p', '')).toMatchObject(unavailable)
     expect(await space.version('p')).toMatchObject(unavailable)
   })
+})
+
+test('a replica that fails in a client’s step serves no more and tells the node', async () => {
+  const storage = await openTwinStorage(new DiskTwin())
+  const { tenant: map } = await openMap(storage)
+  const space = map.space('s')
+  await write(space, 'k', 'durable')
+  const prefix = entryPrefix(partitionOf('s', 'p'), 's', 'p')
+  const value = Uint8Array.of(UNKNOWN_FORMAT)
+  await storage.engine.commit([{ kind: 'put', key: entryKey(prefix, 'l'), value }])
+  const outcome = await write(space, 'l', 'x', { epoch: 1, seq: 1 })
+  expect(outcome).toMatchObject({ ok: false, error: { kind: 'outcome-unknown' } })
+  expect(await map.failed).toMatchObject({ code: 'data-format-newer' })
+  const unavailable = { ok: false, error: { kind: 'unavailable' } }
+  expect(await write(space, 'k', 'y')).toMatchObject(unavailable)
+  expect(await space.scan('p', '')).toMatchObject(unavailable)
 })
 
 describe('reads', () => {

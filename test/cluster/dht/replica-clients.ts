@@ -23,15 +23,17 @@ const SPACE = 's'
 const PARTITION_KEYS = ['p', 'q']
 /** At a time: what a search for an order of their requests can cope with. */
 const CLIENTS_MAX = 10
+/** For so many requests and answers of others; whatever takes longer makes that search longer. */
+const PATIENCE = 40
 const SORT_KEYS = ['x', 'y', 'z']
 
 type Asked = {
   readonly input: Input
-  readonly called: number
+  called: number
   readonly requestId: RequestId | undefined
   readonly operations: readonly MapOperation[]
-  /** How much had been ordered at most when it was first asked. */
-  readonly orderedBefore: number
+  /** A version that the partition had before it was first asked. */
+  since: Version
   returned: number | undefined
   output: Output | undefined
   /** Whether an attempt may have had an effect that nobody knows of. */
@@ -45,34 +47,33 @@ type Asked = {
 export class ReplicaClients {
   readonly #random: Random
   readonly #history: ReplicaHistory
-  readonly #retained: number
   readonly #asked: Asked[] = []
   /** By the number of the client, until the reply. */
   readonly #waiting = new Map<number, Asked>()
   /** To be tried again. */
   readonly #again: Asked[] = []
+  /** Answered, and some attempt has yet to arrive. */
+  readonly #late: Asked[] = []
   readonly #seen = new SeenValues()
   readonly acknowledged: { readonly version: Version; readonly requestId: string }[] = []
   readonly #readShare: number
   #time = 0
   #clientLast = 0
-  /** Writes asked for and takeovers: more than these have not been ordered. */
-  ordered = 0
-  counts = { ok: 0, conflict: 0, read: 0, unknown: 0, unavailable: 0, retried: 0 }
+  counts = { ok: 0, conflict: 0, read: 0, unknown: 0, unavailable: 0, retried: 0, forgotten: 0 }
 
-  constructor(random: Random, history: ReplicaHistory, retained: number) {
+  constructor(random: Random, history: ReplicaHistory) {
     this.#random = random
     this.#readShare = random.pick([0.2, 0.5, 0.8])
     this.#history = history
-    this.#retained = retained
   }
 
   ask(node: ReplicaNode): void {
     if (this.#waiting.size >= CLIENTS_MAX) return
-    const again = this.#random.chance(0.5) ? this.#again.shift() : undefined
+    const repeated = this.#random.chance(0.2) ? this.#late : this.#again
+    const again = this.#random.chance(0.5) ? repeated.shift() : undefined
     if (again !== undefined) {
-      // Beyond what is retained a retry is a new write.
-      if (this.ordered - again.orderedBefore < this.#retained / 2) this.#attempt(node, again)
+      const isPatient = this.#time - again.called < PATIENCE
+      if (again.returned !== undefined || isPatient) this.#attempt(node, again)
       return
     }
     const partitionKey = this.#random.pick(PARTITION_KEYS)
@@ -84,7 +85,7 @@ export class ReplicaClients {
       called: ++this.#time,
       requestId: isRead ? undefined : (`r${number}` as RequestId),
       operations: (changes ?? []).map((change) => this.#seen.operation(partitionKey, change)),
-      orderedBefore: this.ordered,
+      since: this.#before(),
       returned: undefined,
       output: undefined,
       isOpen: false,
@@ -104,16 +105,21 @@ export class ReplicaClients {
     const asked = this.#waiting.get(client)
     if (asked === undefined) throw new Error('a client is answered twice')
     this.#waiting.delete(client)
+    if (!result.ok && result.error.kind === 'forgotten') this.counts.forgotten++
+    // Whoever has an answer does not listen to the one of a late attempt.
+    if (asked.returned !== undefined) return
     if (result.ok) {
       this.#settle(asked, asked.found ?? 'ok')
       const { partitionKey, changes = [] } = asked.input
       for (const seen of asked.versions) this.#seen.see(partitionKey, ...seen)
       if (asked.requestId === undefined) return
+      if (asked.isOpen) this.#late.push(asked)
       this.acknowledged.push({ version: result.value, requestId: asked.requestId })
       for (const { sortKey, put } of changes) {
         if (typeof put === 'string') this.#seen.see(partitionKey, sortKey, result.value, put)
       }
     } else if (result.error.kind === 'conflict') this.#settle(asked, 'conflict')
+    else if (result.error.kind === 'forgotten') this.#forget(asked, result.error.committed)
     else this.#fail(asked, result.error.kind === 'outcome-unknown')
   }
 
@@ -122,7 +128,7 @@ export class ReplicaClients {
     for (const [client, asked] of this.#waiting) {
       if (asked.node !== node) continue
       this.#waiting.delete(client)
-      this.#fail(asked, true)
+      if (asked.returned === undefined) this.#fail(asked, true)
     }
   }
 
@@ -154,9 +160,8 @@ export class ReplicaClients {
     this.#waiting.set(client, asked)
     const { partitionKey } = asked.input
     if (asked.requestId !== undefined) {
-      this.ordered++
-      const { operations, requestId } = asked
-      const write = { space: SPACE, partitionKey, operations, requestId }
+      const { operations, requestId, since } = asked
+      const write = { space: SPACE, partitionKey, operations, requestId, since }
       node.step({ kind: 'write', client, write })
       return
     }
@@ -183,6 +188,20 @@ export class ReplicaClients {
     asked.output = output
     if (typeof output === 'object') this.counts.read++
     else this.counts[output]++
+  }
+
+  /** What a node knows of the partition that has not written to it for a while. */
+  #before(): Version {
+    const age = this.#random.skewed(1, 60)
+    return this.acknowledged.at(-age)?.version ?? VERSION_NONE
+  }
+
+  /** Stays open if an attempt may have been made, and begins anew otherwise. */
+  #forget(asked: Asked, committed: Version): void {
+    if (asked.isOpen) return
+    asked.called = ++this.#time
+    asked.since = committed
+    this.#again.push(asked)
   }
 
   #fail(asked: Asked, isUnknown: boolean): void {

@@ -30,7 +30,7 @@ test.each([
     expect([name, sums[name]]).toEqual([name, expect.any(Number)])
     expect(sums[name]).toBeGreaterThan(0)
   }
-  for (const name of ['ok', 'conflict', 'read', 'unknown', 'retried']) {
+  for (const name of ['ok', 'conflict', 'read', 'unknown', 'retried', 'forgotten']) {
     expect(sums[name]).toBeGreaterThan(20)
   }
 })

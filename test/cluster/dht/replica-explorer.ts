@@ -94,11 +94,7 @@ class Explorer {
       (self) =>
         new ReplicaNode({ self, bounds, consistency }, (node, effect) => this.#take(node, effect)),
     )
-    this.#clients = new ReplicaClients(
-      this.#random.split('clients'),
-      this.#history,
-      bounds.retained,
-    )
+    this.#clients = new ReplicaClients(this.#random.split('clients'), this.#history)
     this.#placement = { epoch: 0, primary: names[0] as NodeId, replicas: names }
   }
 
@@ -216,7 +212,6 @@ class Explorer {
         this.#clients.reply(effect)
         break
       case 'role':
-        if (effect.role === 'taking-over') this.#clients.ordered++
         if (effect.role === 'primary') this.#checkPrimary(node)
         break
     }

@@ -1,7 +1,7 @@
 import { beforeEach, expect, test } from 'vitest'
 import { utf8 } from '../../../src/base/bytes.ts'
 import type { NodeId, RequestId } from '../../../src/base/ids.ts'
-import type { MapOperation } from '../../../src/base/port.ts'
+import type { MapOperation, Version } from '../../../src/base/port.ts'
 import { BOUNDS } from '../../../src/cluster/dht/bound.ts'
 import type { Answer } from '../../../src/cluster/dht/effect.ts'
 import type { ReplicaMessage } from '../../../src/cluster/dht/message.ts'
@@ -68,6 +68,15 @@ function write(name: NodeId, id: string, ...operations: MapOperation[]): number 
   const client = ++clientLast
   const requestId = id as RequestId
   const body = { space: 's', partitionKey: 'p', operations, requestId }
+  node(name).step({ kind: 'write', client, write: body })
+  return client
+}
+
+/** With what the partition had before the first attempt. */
+function attempt(name: NodeId, id: string, since: Version, operation: MapOperation): number {
+  const client = ++clientLast
+  const requestId = id as RequestId
+  const body = { space: 's', partitionKey: 'p', operations: [operation], requestId, since }
   node(name).step({ kind: 'write', client, write: body })
   return client
 }
@@ -437,6 +446,36 @@ test('a question that comes very late does not make a replica give up what it ha
   node(b).commit()
   node(b).notify()
   expect(node(b).replica?.status()).toMatchObject({ isComplete: true, isFetching: false })
+})
+
+test('an attempt is made only where all earlier ones would show, by a later primary too', () => {
+  const before = { epoch: 0, seq: 0 }
+  elect(a, 1)
+  settle()
+  const first = attempt(a, 'r', before, put('x', 'once'))
+  settle()
+  expect(outcome(first)).toBe('1/2')
+  for (let i = 2; i < bounds.retained; i++) {
+    write(a, `r${i}`, put('x', 'newer'))
+    settle()
+  }
+  expect(outcome(attempt(a, 'r', before, put('x', 'once')))).toBe('1/2')
+  expect(outcome(attempt(a, 'late', before, put('x')))).toBe(undefined)
+  settle()
+  write(a, 'last', put('x', 'newer'))
+  settle()
+  const last = bounds.retained + 2
+  const forgotten = { kind: 'forgotten', committed: { epoch: 1, seq: last } }
+  for (const id of ['r', 'never made']) {
+    const result = answers.get(attempt(a, id, before, put('x', 'once')))
+    expect(result).toEqual({ ok: false, error: forgotten })
+  }
+  elect(b, 2)
+  settle()
+  expect(outcome(attempt(b, 'r', before, put('x', 'once')))).toBe('forgotten')
+  const anew = attempt(b, 'never made', { epoch: 1, seq: last }, put('x', 'once'))
+  settle()
+  expect(outcome(anew)).toBe(`2/${last + 2}`)
 })
 
 test('a replica that is alone says that it serves, also when it had to wait for its disk', () => {

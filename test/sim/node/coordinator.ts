@@ -1,14 +1,15 @@
 /**
- * Brings requests to the primary of their partition, by the table that its node knows: asks again, with the same request id,
- * until there is an answer or the patience is over.
+ * Brings requests to the primary of their partition, by the table that its node knows: asks again, with the same request id and
+ * the same version of before, until there is an answer or the patience is over.
  */
 
 import { text } from '../../../src/base/bytes.ts'
 import type { NodeId, PartitionId } from '../../../src/base/ids.ts'
 import type { Version } from '../../../src/base/port.ts'
-import type { MapRead, MapWrite } from '../../../src/cluster/dht/effect.ts'
+import type { Forgotten, MapRead, MapWrite } from '../../../src/cluster/dht/effect.ts'
 import { decodeEntry } from '../../../src/cluster/dht/entry.ts'
 import { entryPrefix, prefixEnd, sortKeyOf } from '../../../src/cluster/dht/key.ts'
+import { VERSION_NONE } from '../../../src/cluster/dht/version.ts'
 import type { EngineTwin } from '../../cluster/dht/replica-node.ts'
 import type { RabiaMachine } from '../cluster.ts'
 import { MILLISECOND, SECOND } from '../world.ts'
@@ -17,6 +18,8 @@ import type { ReplicaSet } from './replica-set.ts'
 export class Coordinator {
   readonly #options: CoordinatorOptions
   readonly #waiting = new Map<number, Waiting>()
+  /** The last version that each partition was told to have. */
+  readonly #known = new Map<PartitionId, Version>()
   #callLast = 0
 
   constructor(options: CoordinatorOptions) {
@@ -25,8 +28,8 @@ export class Coordinator {
 
   /** `reply` is called once, if the node lives for so long. */
   submit(request: MapRequest, reply: (outcome: MapOutcome) => void): void {
-    const { machine } = this.#options
-    this.#attempt({ request, reply, sinceUs: machine.world.now, sent: 0, isUncertain: false })
+    const sinceUs = this.#options.machine.world.now
+    this.#begin({ request, reply, sinceUs, sent: 0, isUncertain: false })
   }
 
   /** A call of `from`'s. */
@@ -38,6 +41,15 @@ export class Coordinator {
     const waiting = this.#waiting.get(call)
     this.#waiting.delete(call)
     if (waiting !== undefined) this.#settle(waiting, result)
+  }
+
+  /** No attempt has been made so far. */
+  #begin(waiting: Waiting): void {
+    const { partition, write } = waiting.request
+    const since = this.#known.get(partition) ?? VERSION_NONE
+    const request =
+      write === undefined ? waiting.request : { partition, write: { ...write, since } }
+    this.#attempt({ ...waiting, request })
   }
 
   #attempt(waiting: Waiting): void {
@@ -68,6 +80,7 @@ export class Coordinator {
   #settle(waiting: Waiting, result: CallResult): void {
     switch (result.kind) {
       case 'done':
+        this.#known.set(waiting.request.partition, result.version)
         waiting.reply({ ...result, isRepeated: waiting.sent > 1 })
         break
       case 'conflict':
@@ -76,6 +89,11 @@ export class Coordinator {
       case 'unknown':
         waiting.isUncertain = true
         this.#again(waiting)
+        break
+      case 'forgotten':
+        this.#known.set(waiting.request.partition, result.committed)
+        if (waiting.isUncertain) waiting.reply({ kind: 'unknown' })
+        else this.#begin(waiting)
         break
       case 'refused':
         this.#again(waiting)
@@ -99,6 +117,7 @@ export class Coordinator {
         if (write !== undefined) this.#options.acknowledged(partition)
         reply({ kind: 'done', version: result.value, found })
       } else if (result.error.kind === 'conflict') reply({ kind: 'conflict' })
+      else if (result.error.kind === 'forgotten') reply(result.error)
       else reply({ kind: result.error.kind === 'outcome-unknown' ? 'unknown' : 'refused' })
     }
     if (write !== undefined) replicas.ask(partition, { kind: 'write', write }, ended)
@@ -143,6 +162,7 @@ export type Found = readonly [sortKey: string, value: string, version: Version]
 export type CallResult =
   | { readonly kind: 'done'; readonly version: Version; readonly found: readonly Found[] }
   | { readonly kind: 'conflict' | 'unknown' | 'refused' }
+  | Forgotten
 
 /** `isRepeated`: an earlier copy of the request may still be under way. */
 export type MapOutcome =
