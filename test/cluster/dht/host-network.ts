@@ -13,6 +13,9 @@ export class HostNetwork {
   /** Frames that no receiver could make sense of. */
   malformed = 0
   sent = 0
+  /** Sees every frame; what it gives is waited for before the frame, and those after it, go on. */
+  observe: (from: NodeId, to: NodeId, payload: Uint8Array) => Promise<void> | undefined = () =>
+    undefined
   readonly #random: Random
   readonly #ends = new Map<NodeId, NetworkEnd>()
   readonly #cuts = new Set<string>()
@@ -66,7 +69,9 @@ export class HostNetwork {
     this.sent++
     if (this.#random.chance(this.loss)) return true
     const before = from.lines.get(to) ?? Promise.resolve()
+    const held = this.observe(from.id, to, payload)
     const line = before.then(async () => {
+      await held
       const delayMs = this.delayMs * this.#random.next()
       await new Promise((resolve) => setTimeout(resolve, delayMs))
       const isHeard = this.#ends.get(to) === target && this.isLinked(from.id, to)
