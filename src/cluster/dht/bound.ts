@@ -11,7 +11,7 @@ export type ReplicaBounds = {
   readonly inFlight: number
   /** Of records and entries in a page of a transfer, unless one record and what it wrote are more. */
   readonly pageBytes: number
-  /** Entries read at a time; of the largest ones 32 MiB. */
+  /** Entries read at a time, if they are no more than a page. */
   readonly scanEntries: number
   /** After so many ticks a client is told that the outcome is not known. */
   readonly outcomeTicks: number

@@ -140,7 +140,8 @@ export class Fetch {
   #scanOwn(): void {
     const { partition, scan, bounds } = this.#options
     const gte = partitionPrefix(partition)
-    this.#scan = scan({ gte, lt: prefixEnd(gte), limit: bounds.scanEntries })
+    const { scanEntries: limit, pageBytes: bytesMax } = bounds
+    this.#scan = scan({ gte, lt: prefixEnd(gte), limit, bytesMax })
   }
 
   #takeEntries({ at, entries, next }: EntryPage): void {

@@ -1,7 +1,7 @@
 import { hex } from '../../base/bytes.ts'
 import type { NodeId, PartitionId } from '../../base/ids.ts'
 import type { Version } from '../../base/port.ts'
-import type { EngineEntry, EngineRange } from '../../storage/index.ts'
+import { type EngineEntry, type EngineRange, isCut } from '../../storage/index.ts'
 import { PAGE_BYTES_MAX, PULLED_BYTES_MAX, type ReplicaBounds } from './bound.ts'
 import type { View } from './condition.ts'
 import { decodeEntry } from './entry.ts'
@@ -43,8 +43,9 @@ export class Source {
     }
     const prefix = partitionPrefix(partition)
     const gte = after === undefined ? prefix : keyAfter(after)
-    const token = scan({ gte, lt: prefixEnd(prefix), limit: bounds.scanEntries })
-    this.#scans.set(from, { token, pull, at: log.durable })
+    const { scanEntries: limit, pageBytes: bytesMax } = bounds
+    const range = { gte, lt: prefixEnd(prefix), limit, bytesMax }
+    this.#scans.set(from, { token: scan(range), pull, range, at: log.durable })
   }
 
   /** Whether the scan was one of these; then it has been answered. */
@@ -121,26 +122,12 @@ export class Source {
     return value === undefined ? undefined : { key, value }
   }
 
-  #entries({ pull, at }: Scan, found: readonly EngineEntry[]): Page {
-    const { bounds } = this.#options
+  #entries({ pull, range, at }: Scan, found: readonly EngineEntry[]): Page {
     const { epoch, turn, since } = pull
-    const entries: EngineEntry[] = []
-    let bytes = 0
-    let last: Uint8Array | undefined
-    let isCut = found.length === bounds.scanEntries
-    for (const entry of found) {
-      if (bytes >= bounds.pageBytes) {
-        isCut = true
-        break
-      }
-      last = entry.key
-      const isNewer =
-        since === undefined || compareVersions(decodeEntry(entry.value).version, since) > 0
-      if (!isNewer) continue
-      entries.push(entry)
-      bytes += entry.key.length + entry.value.length
-    }
-    return { kind: 'entries', epoch, turn, at, entries, next: isCut ? last : undefined }
+    const isNewer = ({ value }: EngineEntry) =>
+      since === undefined || compareVersions(decodeEntry(value).version, since) > 0
+    const next = isCut(range, found) ? found.at(-1)?.key : undefined
+    return { kind: 'entries', epoch, turn, at, entries: found.filter(isNewer), next }
   }
 }
 
@@ -156,7 +143,12 @@ export type SourceOptions = {
 
 type PulledEntry = RecordPage['entries'][number]
 
-type Scan = { readonly token: number; readonly pull: Pull; readonly at: Version }
+type Scan = {
+  readonly token: number
+  readonly pull: Pull
+  readonly range: EngineRange
+  readonly at: Version
+}
 
 /** The engine keys of the entries that a record names. */
 export function keysOf(partition: PartitionId, record: Uint8Array): readonly Uint8Array[] {

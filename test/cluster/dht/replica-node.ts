@@ -28,13 +28,25 @@ export class EngineTwin {
     }
   }
 
-  scan({ gte, lt, limit }: EngineRange): readonly EngineEntry[] {
+  scan({
+    gte,
+    lt,
+    limit,
+    bytesMax = Number.POSITIVE_INFINITY,
+  }: EngineRange): readonly EngineEntry[] {
+    let bytes = 0
+    const isRoom = ({ key, value }: EngineEntry) => {
+      const before = bytes
+      bytes += key.length + value.length
+      return before <= bytesMax
+    }
     const isWithin = ({ key }: EngineEntry) =>
       compareBytes(gte, key) <= 0 && compareBytes(key, lt) < 0
     return [...this.#entries.values()]
       .filter(isWithin)
       .sort((a, b) => compareBytes(a.key, b.key))
       .slice(0, limit)
+      .filter(isRoom)
   }
 
   /** Of a partition, oldest first. */
