@@ -12,7 +12,19 @@ export type EngineRange = {
   readonly gte: Uint8Array
   readonly lt: Uint8Array
   readonly limit: number
+  /** Nothing more is read when keys and values are larger than this together; unbounded if absent. */
+  readonly bytesMax?: number
   readonly reverse?: boolean
+}
+
+/** Whether a scan has given as much as it may, so that more may follow in its range. */
+export function isCut({ limit, bytesMax }: EngineRange, found: readonly EngineEntry[]): boolean {
+  return found.length >= limit || (bytesMax !== undefined && entriesBytes(found) > bytesMax)
+}
+
+/** The keys and values together. */
+export function entriesBytes(entries: readonly EngineEntry[]): number {
+  return entries.reduce((sum, { key, value }) => sum + key.length + value.length, 0)
 }
 
 /**

@@ -5,7 +5,14 @@
 export { BlobCache } from './blob-cache.ts'
 export { CHUNK_BYTES, type ChunkStage, type ChunkStore, type StageOutcome } from './chunk-store.ts'
 export { takeGroup } from './commit-queue.ts'
-export type { Engine, EngineEntry, EngineOperation, EngineRange } from './engine.ts'
+export {
+  type Engine,
+  type EngineEntry,
+  type EngineOperation,
+  type EngineRange,
+  entriesBytes,
+  isCut,
+} from './engine.ts'
 export type { Disk } from './file-system.ts'
 export type { HighWater } from './high-water.ts'
 export {

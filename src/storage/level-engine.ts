@@ -122,11 +122,16 @@ class LevelEngine implements Engine {
   }
 
   async #scan(range: EngineRange): Promise<readonly EngineEntry[]> {
+    const { bytesMax = Number.POSITIVE_INFINITY } = range
     const entries: EngineEntry[] = []
+    let sizeBytes = 0
+    // What the store itself has is small: large values are elsewhere.
     for (const { key, value: sealed } of await this.#store.scan(range, this.#visible)) {
-      const value = openSealed(key, sealed)
-      const isHere = value instanceof Uint8Array
-      entries.push({ key, value: isHere ? value : await this.#values.load(value) })
+      const found = openSealed(key, sealed)
+      const value = found instanceof Uint8Array ? found : await this.#values.load(found)
+      entries.push({ key, value })
+      sizeBytes += key.length + value.length
+      if (sizeBytes > bytesMax) break
     }
     return entries
   }

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { compareBytes, utf8 } from '../../src/base/bytes.ts'
-import type { Engine, EngineOperation } from '../../src/storage/engine.ts'
+import { type Engine, type EngineOperation, isCut } from '../../src/storage/engine.ts'
 
 /** What every engine does. `open` gives an empty one; `reopen` closes it and opens it again. */
 export function engineConformance(harness: {
@@ -127,6 +127,26 @@ export function engineConformance(harness: {
       ),
       { numRuns: 60 },
     )
+    await engine.close()
+  })
+
+  test('a scan reads no more when what it has read is larger than it may be', async () => {
+    const engine = await open()
+    const large = 'x'.repeat(2_000)
+    await engine.commit([put('a', '1'), put('b', large), put('c', large), put('d', '1')])
+    const range = { gte: utf8('a'), lt: utf8('z'), limit: 10 }
+    const found = async (bytesMax: number, limit = 10) => {
+      const bounded = { ...range, limit, bytesMax }
+      const entries = await engine.scan(bounded)
+      const keys = entries.map(({ key }) => Buffer.from(key).toString()).join('')
+      return [keys, isCut(bounded, entries)]
+    }
+    expect(await found(1)).toEqual(['a', true])
+    expect(await found(2)).toEqual(['ab', true])
+    expect(await found(2_002)).toEqual(['ab', true])
+    expect(await found(2_003)).toEqual(['abc', true])
+    expect(await found(10_000)).toEqual(['abcd', false])
+    expect(await found(10_000, 4)).toEqual(['abcd', true])
     await engine.close()
   })
 

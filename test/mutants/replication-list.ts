@@ -65,8 +65,8 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
   mutant(
     'drop records and keep their entries',
     SOURCE,
-    'for (const key of keys) add(key)',
-    'for (const key of keys.slice(keys.length)) add(key)',
+    'for (const key of keys) {\n      const found = this.#lacking([key], entries)',
+    'for (const key of keys.slice(keys.length)) {\n      const found = this.#lacking([key], entries)',
   ),
   mutant(
     'count a retry at another primary twice',

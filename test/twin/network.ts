@@ -26,6 +26,9 @@ export class NetworkTwin {
   malformed = 0
   /** Frames that were taken. */
   sent = 0
+  /** Sees every frame that is taken; what it gives is waited for before the frame, and those after it, go on. */
+  observe: (from: NodeId, to: NodeId, payload: Uint8Array) => Promise<void> | undefined = () =>
+    undefined
   readonly #options: NetworkTwinOptions
   readonly #random: () => number
   readonly #nodes = new Map<NodeId, Channels>()
@@ -137,7 +140,7 @@ export class NetworkTwin {
     }
     this.sent++
     if (this.#silent.has(name) || this.#random() < this.loss) return true
-    link.frames.push({ channel, payload })
+    link.frames.push({ channel, payload, held: this.observe(from, to, payload) })
     link.bytes += payload.length
     if (!link.isBusy) void this.#deliverAll(from, to, link)
     return true
@@ -147,6 +150,7 @@ export class NetworkTwin {
     link.isBusy = true
     for (let frame = link.frames[0]; frame !== undefined; frame = link.frames[0]) {
       await (this.delayMs > 0 ? sleep(this.#random() * this.delayMs) : turn())
+      await frame.held
       await this.#paused.get(to)?.promise
       if (this.#links.get(`${from} ${to}`) !== link) return
       link.frames.shift()
@@ -162,7 +166,11 @@ export class NetworkTwin {
 }
 
 type Link = {
-  readonly frames: { readonly channel: Channel; readonly payload: Uint8Array }[]
+  readonly frames: {
+    readonly channel: Channel
+    readonly payload: Uint8Array
+    readonly held: Promise<void> | undefined
+  }[]
   bytes: number
   isRefused: boolean
   isBusy: boolean

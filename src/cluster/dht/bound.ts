@@ -9,9 +9,9 @@ export type ReplicaBounds = {
    * replica may have to give up lies within what it knows.
    */
   readonly inFlight: number
-  /** Of entries in a page of a transfer; one record's more if that alone is larger. */
+  /** Of records and entries in a page of a transfer, unless one record and what it wrote are more. */
   readonly pageBytes: number
-  /** Entries read at a time; of the largest ones 32 MiB. */
+  /** Entries read at a time, if they are no more than a page. */
   readonly scanEntries: number
   /** After so many ticks a client is told that the outcome is not known. */
   readonly outcomeTicks: number
@@ -29,5 +29,8 @@ export const BOUNDS: ReplicaBounds = {
   repeatTicks: 5,
 }
 
-/** Keys in one question of a fetch, and the entries that answer them: with a page of records they fit a frame. */
+/** Keys in one question of a fetch, and the entries that answer them: with the largest write they fit a page. */
 export const PULLED_BYTES_MAX = 4 * 1_024 * 1_024
+
+/** Of records and entries in any page: with what msgpack adds they fit a frame, and what does not fit one would never arrive. */
+export const PAGE_BYTES_MAX = 8.5 * 1_024 * 1_024

@@ -1,4 +1,6 @@
-import type { Answer } from './effect.ts'
+import type { Unavailable, Version } from '../../base/port.ts'
+import type { Result } from '../../base/result.ts'
+import type { Answer, NotServing } from './effect.ts'
 
 /** Those who wait for an answer of a replica, by the number that it knows them by. */
 export class Clients {
@@ -32,3 +34,9 @@ export class Clients {
 }
 
 export type ClientResult = Answer['result']
+
+/** How a write of a partition ends here. */
+export type WriteOutcome = ClientResult
+
+/** How a read ends here: with the last write that it may have seen. */
+export type ReadOutcome = Result<Version, Unavailable | NotServing>

@@ -82,7 +82,8 @@ export class Fetch {
     if (from !== this.#options.from || page.turn !== this.#turn) return
     this.#turn = undefined
     if (page.kind === 'records') this.#takeRecords(page)
-    else if (this.#isCleared) this.#takeEntries(page)
+    // Entries newer than the records here would leave a gap between these and those to come.
+    else if (this.#isCleared && this.#options.log.last.seq === 0) this.#takeEntries(page)
     else this.#clear()
   }
 
@@ -107,11 +108,13 @@ export class Fetch {
     }
   }
 
-  /** Asks again after a while. Gives for how many ticks there has been no progress. */
+  /** Asks again after a while. Gives for how many ticks the other has not answered. */
   tick(): number {
     const { bounds } = this.#options
+    // Nobody else would be quicker than the disk here.
+    if (this.#turn === undefined) return 0
     this.#age++
-    if (this.#age % bounds.repeatTicks === 0 && this.#turn !== undefined) this.#send(this.#turn)
+    if (this.#age % bounds.repeatTicks === 0) this.#send(this.#turn)
     return this.#age
   }
 
@@ -137,7 +140,8 @@ export class Fetch {
   #scanOwn(): void {
     const { partition, scan, bounds } = this.#options
     const gte = partitionPrefix(partition)
-    this.#scan = scan({ gte, lt: prefixEnd(gte), limit: bounds.scanEntries })
+    const { scanEntries: limit, pageBytes: bytesMax } = bounds
+    this.#scan = scan({ gte, lt: prefixEnd(gte), limit, bytesMax })
   }
 
   #takeEntries({ at, entries, next }: EntryPage): void {

@@ -14,6 +14,8 @@ export type ReplicaHostOptions = {
   readonly cluster?: HostCluster
   /** 100 ms if absent, for which the bounds of a replica are made. */
   readonly tickMs?: number
+  /** What may wait for the disk before nothing more is taken; 64 MiB if absent. */
+  readonly waitingBytesMax?: number
 }
 
 /** What the host sees of the other nodes, and tells them. */

@@ -13,7 +13,7 @@ import {
   type Versioned,
 } from '../../base/port.ts'
 import { err, ok, type Result } from '../../base/result.ts'
-import type { Engine, EngineEntry } from '../../storage/index.ts'
+import { type Engine, type EngineEntry, entriesBytes, isCut } from '../../storage/index.ts'
 import type { MapWrite, NotServing } from './effect.ts'
 import { decodeEntry } from './entry.ts'
 import type { EntryCache } from './entry-cache.ts'
@@ -42,17 +42,25 @@ export class LocalMap {
   async scan(place: Place, { prefix, after, limit: wanted }: ScanRange): LocalAnswer<'scan'> {
     const replica = await this.#parts.host.replica(place.partition)
     const range = scanRange(place.keys, prefix, after)
-    // One more than wanted tells whether a page follows. Tombstones take room too; then the range
-    // is read again with more room, and not continued, because a page shows one state.
-    for (let limit = wanted + 1; ; limit *= 4) {
+    // One more than wanted tells whether a page follows. Tombstones take room too, as do keys; then the range is read again
+    // with room for more of these, and not continued, because a page shows one state.
+    let limit = wanted + 1
+    let bytesMax = 2 * SCAN_BYTES_MAX
+    for (;;) {
       const confirmed = this.#confirm(place, replica)
       const version = replica.versionOf(place.space, place.partitionKey)
-      const found = range === undefined ? [] : await this.#parts.engine.scan({ ...range, limit })
+      const bounded = range && { ...range, limit, bytesMax }
+      const found = bounded === undefined ? [] : await this.#parts.engine.scan(bounded)
       const outcome = await confirmed
       if (!outcome.ok) return outcome
       const entries = found.flatMap((entry) => living(place.keys, entry))
-      const isEnough = entries.length > wanted || found.length < limit
-      if (isEnough) return ok(pageOf(entries, wanted, version))
+      const valueBytes = entries.reduce((sum, { value }) => sum + value.length, 0)
+      const isFull = entries.length > wanted || valueBytes > SCAN_BYTES_MAX
+      if (isFull || bounded === undefined || !isCut(bounded, found)) {
+        return ok(pageOf(entries, wanted, version))
+      }
+      limit = wanted + 1 + 4 * (found.length - entries.length)
+      bytesMax = Math.max(bytesMax, SCAN_BYTES_MAX + 4 * (entriesBytes(found) - valueBytes))
     }
   }
 

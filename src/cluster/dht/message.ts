@@ -124,3 +124,9 @@ export type EntryPage = {
 
 /** A later epoch has been promised: whoever hears this of its own epoch is not the primary any more. */
 export type Fenced = { readonly kind: 'fenced'; readonly epoch: number; readonly by: number }
+
+/** Whether what it carries is to be made durable. */
+export function isForDisk(message: ReplicaMessage): boolean {
+  const { kind } = message
+  return kind === 'append' ? message.write !== undefined : kind === 'records' || kind === 'entries'
+}

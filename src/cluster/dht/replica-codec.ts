@@ -56,8 +56,11 @@ export function parcelBytes({ message }: Parcel): number {
   }
   switch (message.kind) {
     case 'append':
-      bytes += message.write?.record.length ?? 0
+      bytes += message.history.length * RUN_BYTES + (message.write?.record.length ?? 0)
       for (const entry of message.write?.entries ?? []) add(entry)
+      break
+    case 'sealed':
+      bytes += (message.history?.length ?? 0) * RUN_BYTES
       break
     case 'pull':
       for (const key of message.keys) bytes += key.length
@@ -77,6 +80,8 @@ const packr = new Packr({ useRecords: false })
 
 /** Of numbers and names. */
 const MESSAGE_BYTES = 128
+/** Three numbers at their longest. */
+const RUN_BYTES = 24
 
 const partitionNumber = below<PartitionId>(PARTITIONS_MAX)
 const epoch = below(2 ** 32)

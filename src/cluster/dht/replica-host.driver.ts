@@ -2,31 +2,25 @@ import { randomInt } from 'node:crypto'
 import { assert } from '../../base/assert.ts'
 import type { NodeId, PartitionId } from '../../base/ids.ts'
 import type { Unavailable, Version } from '../../base/port.ts'
-import { err, type Result } from '../../base/result.ts'
+import { err } from '../../base/result.ts'
 import { REPLICA_CHANNEL } from '../wire/index.ts'
 import { type AppliedListener, appliedEntries } from './applied.ts'
-import { type ClientResult, Clients } from './clients.ts'
-import type {
-  MapRead,
-  MapWrite,
-  NotServing,
-  Placement,
-  ReplicaEffect,
-  ReplicaInput,
-  Role,
-} from './effect.ts'
+import { type ClientResult, Clients, type ReadOutcome, type WriteOutcome } from './clients.ts'
+import type { MapRead, MapWrite, Placement, ReplicaEffect, ReplicaInput, Role } from './effect.ts'
 import type { ReplicaHostOptions } from './host-options.ts'
 import { recordKey } from './key.ts'
 import { MarkTable } from './mark-table.driver.ts'
-import type { ReplicaMessage } from './message.ts'
+import { isForDisk, type ReplicaMessage } from './message.ts'
 import { type Held, Openings } from './openings.ts'
 import { consistencyOf, PARTITIONS_MAX, rowNumberOf } from './partition.ts'
 import { operationBytes, type Persist, PersistQueue } from './persist-queue.ts'
+import { PULLS_MAX, Pulls } from './pulls.ts'
 import { readHistory } from './recovery.ts'
 import { Replica } from './replica.ts'
 import { decodeParcels } from './replica-codec.ts'
 import { HealthCounts, type ReplicaHealth } from './replica-health.ts'
 import { ReplicaSender } from './replica-sender.driver.ts'
+import { Turns } from './turns.ts'
 
 /**
  * The replicas of this node: takes an input, steps the replica, performs the effects. A replica is opened when somebody uses it,
@@ -48,6 +42,10 @@ export class ReplicaHost {
   readonly #busy = new Set<Hosted>()
   readonly #openings = new Openings((partition, held) => this.#recover(partition, held))
   readonly #clients = new Clients()
+  readonly #pulls = new Pulls<Hosted>(PULLS_MAX, ({ partition }, { to, pull: message }) =>
+    this.#sender?.send(to, { partition, message }),
+  )
+  readonly #scans = new Turns(SCANS_MAX, Number.POSITIVE_INFINITY)
   readonly #applied: AppliedListener[] = []
   readonly #counts = new HealthCounts()
   /** A random place far from those of other lives, and each question has the next number. */
@@ -124,7 +122,8 @@ export class ReplicaHost {
   /** Orders the write before it returns. */
   async write(partition: PartitionId, replica: Replica, write: MapWrite): Promise<WriteOutcome> {
     if (this.#refusal !== undefined) return err(this.#refusal)
-    if (this.#queue.waitingBytes > WAITING_BYTES_MAX) {
+    const { waitingBytesMax = WAITING_BYTES_MAX } = this.#options
+    if (this.#queue.waitingBytes > waitingBytesMax) {
       return err({ kind: 'unavailable', reason: 'too many writes wait for the disk' })
     }
     return this.#ask(partition, replica, (client) => ({ kind: 'write', write, client }))
@@ -255,9 +254,9 @@ export class ReplicaHost {
   }
 
   #deliver(hosted: Hosted, from: NodeId, message: ReplicaMessage): void {
-    const isWrite = message.kind === 'append' && message.write !== undefined
+    const { waitingBytesMax = WAITING_BYTES_MAX } = this.#options
     // It is fetched later, when the disk has caught up.
-    if (isWrite && this.#queue.waitingBytes > WAITING_BYTES_MAX) return
+    if (isForDisk(message) && this.#queue.waitingBytes > waitingBytesMax) return
     this.#step(hosted, { kind: 'message', from, message })
   }
 
@@ -309,19 +308,28 @@ export class ReplicaHost {
           break
       }
     }
+    const { replica } = hosted
+    if (this.#pulls.has(hosted) && !replica.status().isFetching) this.#pulls.end(hosted)
   }
 
   #send(hosted: Hosted, to: NodeId, message: ReplicaMessage): void {
     this.#counts.sent(message)
+    if (message.kind === 'pull') {
+      this.#setCurrent(hosted, false)
+      this.#pulls.ask(hosted, { to, pull: message, isUrgent: hosted.role === 'taking-over' })
+      return
+    }
     if (message.kind === 'appended') this.#setCurrent(hosted, true)
-    else if (message.kind === 'pull') this.#setCurrent(hosted, false)
     this.#sender?.send(to, { partition: hosted.partition, message })
   }
 
   async #scan(hosted: Hosted, { range, token }: Extract<ReplicaEffect, { kind: 'scan' }>) {
     try {
-      const entries = await this.#options.engine.scan(range)
-      this.#step(hosted, { kind: 'scanned', token, entries })
+      await this.#scans.take(async () => {
+        if (this.#refusal !== undefined) return
+        const entries = await this.#options.engine.scan(range)
+        this.#step(hosted, { kind: 'scanned', token, entries })
+      })
     } catch (fault) {
       this.#stop(fault)
     }
@@ -357,12 +365,6 @@ export class ReplicaHost {
   }
 }
 
-/** How a write of a partition ends here. */
-export type WriteOutcome = ClientResult
-
-/** How a read ends here: with the last write that it may have seen. */
-export type ReadOutcome = Result<Version, Unavailable | NotServing>
-
 /** A replica that is open, and what it does. */
 export type Hosted = {
   readonly partition: PartitionId
@@ -387,6 +389,9 @@ const EPOCH_ALONE = 1
 
 /** What `BOUNDS` is made for. */
 const TICK_MS = 100
+
+/** Of at most 4 MiB each, and one alone would leave the disk idle. Of each partition one waits for each other replica. */
+const SCANS_MAX = 4
 
 /**
  * Bounds the memory of writes that wait; far more than a disk writes in the time a client is

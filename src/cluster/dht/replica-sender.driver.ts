@@ -18,10 +18,14 @@ export class ReplicaSender {
   /** What one node is sent arrives in the order of the calls, or not at all. */
   send(to: NodeId, parcel: Parcel): void {
     if (!this.#network.isConnected(to)) return
+    const bytes = parcelBytes(parcel)
+    const before = this.#waiting.get(to)
+    // A page may fill a frame by itself.
+    if (before !== undefined && before.bytes + bytes > FRAME_BYTES) this.#flushTo(to, before)
     const waiting = this.#waiting.get(to) ?? { parcels: [], bytes: 0 }
     this.#waiting.set(to, waiting)
     waiting.parcels.push(parcel)
-    waiting.bytes += parcelBytes(parcel)
+    waiting.bytes += bytes
     if (waiting.bytes >= FRAME_BYTES) this.#flushTo(to, waiting)
     else this.#turn ??= setImmediate(() => this.#flush())
   }

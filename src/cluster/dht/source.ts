@@ -1,8 +1,8 @@
 import { hex } from '../../base/bytes.ts'
 import type { NodeId, PartitionId } from '../../base/ids.ts'
 import type { Version } from '../../base/port.ts'
-import type { EngineEntry, EngineRange } from '../../storage/index.ts'
-import { PULLED_BYTES_MAX, type ReplicaBounds } from './bound.ts'
+import { type EngineEntry, type EngineRange, isCut } from '../../storage/index.ts'
+import { PAGE_BYTES_MAX, PULLED_BYTES_MAX, type ReplicaBounds } from './bound.ts'
 import type { View } from './condition.ts'
 import { decodeEntry } from './entry.ts'
 import { entryKey, entryPrefix, keyAfter, partitionPrefix, prefixEnd, recordKey } from './key.ts'
@@ -29,7 +29,9 @@ export class Source {
 
   /** A replica asks. */
   pull(from: NodeId, pull: Pull): void {
-    const { since, after } = pull
+    const { since, after, turn } = pull
+    // Asked again while the answer is being made.
+    if (this.#scans.get(from)?.pull.turn === turn) return
     const { log, partition, bounds, scan, send } = this.#options
     if (since !== undefined && after === undefined && log.reachesBackTo(since)) {
       const page = this.#records(pull, since)
@@ -41,8 +43,9 @@ export class Source {
     }
     const prefix = partitionPrefix(partition)
     const gte = after === undefined ? prefix : keyAfter(after)
-    const token = scan({ gte, lt: prefixEnd(prefix), limit: bounds.scanEntries })
-    this.#scans.set(from, { token, pull, at: log.durable })
+    const { scanEntries: limit, pageBytes: bytesMax } = bounds
+    const range = { gte, lt: prefixEnd(prefix), limit, bytesMax }
+    this.#scans.set(from, { token: scan(range), pull, range, at: log.durable })
   }
 
   /** Whether the scan was one of these; then it has been answered. */
@@ -61,39 +64,56 @@ export class Source {
 
   /**
    * 'trimmed' when the engine is a commit ahead of the log and has trimmed a record: to be asked again. 'too-large' when the
-   * entries asked for by key have become too large for one page: then the replica is to read all entries, page by page.
+   * entries asked for by key, or those of one record, have become too large for one page: then the replica is to read all
+   * entries, page by page.
    */
   #records(
     { epoch, turn, keys, oldest }: Pull,
     since: Version,
   ): RecordPage | 'trimmed' | 'too-large' {
-    const { log, view, bounds } = this.#options
-    const entries = new Map<string, RecordPage['entries'][number]>()
+    const { log, partition, bounds } = this.#options
+    const entries = new Map<string, PulledEntry>()
     let bytes = 0
-    const add = (key: Uint8Array) => {
-      const name = hex(key)
-      if (entries.has(name)) return
-      const value = view(key)
-      entries.set(name, { key, value })
-      bytes += key.length + (value?.length ?? 0)
+    for (const key of keys) {
+      const found = this.#lacking([key], entries)
+      bytes += bytesOf(found.values())
+      if (bytes > PULLED_BYTES_MAX) return 'too-large'
+      for (const [name, entry] of found) entries.set(name, entry)
     }
-    for (const key of keys) add(key)
-    if (bytes > PULLED_BYTES_MAX) return 'too-large'
     const newer: EngineEntry[] = []
     for (const { version } of log.after(since)) {
-      if (newer.length > 0 && bytes >= bounds.pageBytes) break
       const record = this.#record(version)
       if (record === undefined) return 'trimmed'
+      const found = this.#lacking(keysOf(partition, record.value), entries)
+      bytes += bytesOf([record, ...found.values()])
+      if (newer.length > 0 && bytes > bounds.pageBytes) break
+      if (bytes > PAGE_BYTES_MAX) return 'too-large'
       newer.push(record)
-      for (const key of keysOf(this.#options.partition, record.value)) add(key)
+      for (const [name, entry] of found) entries.set(name, entry)
     }
+    // From the newest on, so that there is never a gap behind those that come later.
     const older: EngineEntry[] = []
-    for (const { version } of log.before(Math.min(oldest, since.seq + 1))) {
+    for (const { version } of log.before(Math.min(oldest, since.seq + 1)).toReversed()) {
       const record = this.#record(version)
       if (record === undefined) return 'trimmed'
-      older.push(record)
+      bytes += bytesOf([record])
+      if (newer.length + older.length > 0 && bytes > bounds.pageBytes) break
+      older.unshift(record)
     }
     return { kind: 'records', epoch, turn, older, newer, entries: [...entries.values()] }
+  }
+
+  /** The entries of these keys, as they are now and by name, that the page does not have yet. */
+  #lacking(
+    keys: readonly Uint8Array[],
+    page: ReadonlyMap<string, PulledEntry>,
+  ): ReadonlyMap<string, PulledEntry> {
+    const found = new Map<string, PulledEntry>()
+    for (const key of keys) {
+      const name = hex(key)
+      if (!page.has(name)) found.set(name, { key, value: this.#options.view(key) })
+    }
+    return found
   }
 
   #record(version: Version): EngineEntry | undefined {
@@ -102,26 +122,12 @@ export class Source {
     return value === undefined ? undefined : { key, value }
   }
 
-  #entries({ pull, at }: Scan, found: readonly EngineEntry[]): Page {
-    const { bounds } = this.#options
+  #entries({ pull, range, at }: Scan, found: readonly EngineEntry[]): Page {
     const { epoch, turn, since } = pull
-    const entries: EngineEntry[] = []
-    let bytes = 0
-    let last: Uint8Array | undefined
-    let isCut = found.length === bounds.scanEntries
-    for (const entry of found) {
-      if (bytes >= bounds.pageBytes) {
-        isCut = true
-        break
-      }
-      last = entry.key
-      const isNewer =
-        since === undefined || compareVersions(decodeEntry(entry.value).version, since) > 0
-      if (!isNewer) continue
-      entries.push(entry)
-      bytes += entry.key.length + entry.value.length
-    }
-    return { kind: 'entries', epoch, turn, at, entries, next: isCut ? last : undefined }
+    const isNewer = ({ value }: EngineEntry) =>
+      since === undefined || compareVersions(decodeEntry(value).version, since) > 0
+    const next = isCut(range, found) ? found.at(-1)?.key : undefined
+    return { kind: 'entries', epoch, turn, at, entries: found.filter(isNewer), next }
   }
 }
 
@@ -135,11 +141,24 @@ export type SourceOptions = {
   readonly send: (to: NodeId, page: Page) => void
 }
 
-type Scan = { readonly token: number; readonly pull: Pull; readonly at: Version }
+type PulledEntry = RecordPage['entries'][number]
+
+type Scan = {
+  readonly token: number
+  readonly pull: Pull
+  readonly range: EngineRange
+  readonly at: Version
+}
 
 /** The engine keys of the entries that a record names. */
 export function keysOf(partition: PartitionId, record: Uint8Array): readonly Uint8Array[] {
   const { space, partitionKey, sortKeys } = decodeRecord(record)
   const prefix = entryPrefix(partition, space, partitionKey)
   return sortKeys.map((sortKey) => entryKey(prefix, sortKey))
+}
+
+function bytesOf(entries: Iterable<PulledEntry>): number {
+  let bytes = 0
+  for (const { key, value } of entries) bytes += key.length + (value?.length ?? 0)
+  return bytes
 }

@@ -4,6 +4,7 @@
 
 import { utf8 } from '../../../src/base/bytes.ts'
 import type { NodeId, PartitionId, RequestId } from '../../../src/base/ids.ts'
+import type { ReadOutcome, WriteOutcome } from '../../../src/cluster/dht/clients.ts'
 import { decodeEntry } from '../../../src/cluster/dht/entry.ts'
 import {
   entryKey,
@@ -13,12 +14,9 @@ import {
   recordPrefix,
 } from '../../../src/cluster/dht/key.ts'
 import { rowNumberOf } from '../../../src/cluster/dht/partition.ts'
-import {
-  type ReadOutcome,
-  ReplicaHost,
-  type WriteOutcome,
-} from '../../../src/cluster/dht/replica-host.driver.ts'
+import { ReplicaHost } from '../../../src/cluster/dht/replica-host.driver.ts'
 import { PARTITION_COUNT, type PartitionRow } from '../../../src/cluster/partition/index.ts'
+import type { Engine } from '../../../src/storage/engine.ts'
 import type { Storage } from '../../../src/storage/storage.disk.ts'
 import { DiskTwin } from '../../twin/disk.ts'
 import { NetworkTwin } from '../../twin/network.ts'
@@ -30,6 +28,10 @@ const TICK_MS = 10
 export class HostWorld {
   readonly network: NetworkTwin
   readonly ids: readonly [NodeId, NodeId, NodeId]
+  /** Of the nodes that are opened from now on. */
+  options: { readonly tickMs?: number; readonly waitingBytesMax?: number } = { tickMs: TICK_MS }
+  /** What the disk of a node does waits for this. */
+  readonly diskHolds = new Map<NodeId, Promise<void>>()
   readonly #nodes = new Map<NodeId, WorldNode>()
   readonly #disks = new Map<NodeId, DiskTwin>()
   /** The table: row by number. */
@@ -91,15 +93,15 @@ export class HostWorld {
     const disk = this.#disks.get(id) ?? new DiskTwin()
     this.#disks.set(id, disk)
     const storage = await openTwinStorage(disk)
-    const { engine, highWater } = storage
+    const { highWater } = storage
     const behind = new Set<number>()
     const listeners: (() => void)[] = []
     this.#listeners.set(id, listeners)
     const host = new ReplicaHost({
-      engine,
+      engine: this.#heldEngine(id, storage.engine),
       highWater,
       self: id,
-      tickMs: TICK_MS,
+      ...this.options,
       cluster: {
         network: this.network.join(id),
         directory: {
@@ -121,6 +123,18 @@ export class HostWorld {
     const node = new WorldNode({ id, host, storage, behind, nextRequest })
     this.#nodes.set(id, node)
     return node
+  }
+
+  #heldEngine(id: NodeId, engine: Engine): Engine {
+    return {
+      get: (key) => engine.get(key),
+      scan: (range) => engine.scan(range),
+      commit: async (operations) => {
+        await this.diskHolds.get(id)
+        return engine.commit(operations)
+      },
+      close: () => engine.close(),
+    }
   }
 
   /** The process of a node ends at once; its disk forgets what was not synced. */

@@ -1,10 +1,17 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { text, utf8 } from '../../../src/base/bytes.ts'
 import type { NodeId, RequestId } from '../../../src/base/ids.ts'
-import type { MapSpace, Version } from '../../../src/base/port.ts'
+import {
+  type MapSpace,
+  OPERATIONS_MAX,
+  SCAN_BYTES_MAX,
+  VALUE_BYTES_MAX,
+  type Version,
+} from '../../../src/base/port.ts'
 import { entryKey, entryPrefix, recordKey } from '../../../src/cluster/dht/key.ts'
 import { openReplicatedMap, type ReplicatedMap } from '../../../src/cluster/dht/map.driver.ts'
 import { partitionOf } from '../../../src/cluster/dht/partition.ts'
+import { type EngineRange, entriesBytes } from '../../../src/storage/index.ts'
 import type { Storage } from '../../../src/storage/storage.disk.ts'
 import { describeMap } from '../../conformance/map.ts'
 import { describeMapCrashes } from '../../conformance/map-history.ts'
@@ -41,6 +48,54 @@ async function valuesOf(map: ReplicatedMap): Promise<string[]> {
   for await (const value of map.valuesHere('s')) values.push(text(value))
   return values
 }
+
+test('a scan reads little more than its page, also behind tombstones', async () => {
+  const reads: number[] = []
+  const observe = ({ engine, highWater }: Storage) => {
+    const scan = async (range: EngineRange) => {
+      const found = await engine.scan(range)
+      reads.push(entriesBytes(found))
+      return found
+    }
+    return openMap({
+      engine: {
+        get: (key) => engine.get(key),
+        scan,
+        commit: (operations) => engine.commit(operations),
+        close: () => engine.close(),
+      },
+      highWater,
+    } as Storage)
+  }
+  const { tenant: map, close } = await resideOnTwin(observe)
+  const space = map.space('s')
+  const large = 'x'.repeat(VALUE_BYTES_MAX)
+  for (let i = 10; i < 60; i++) await write(space, `b${i}`, large)
+  for (let i = 0; i < 10; i++) {
+    const operations = Array.from({ length: OPERATIONS_MAX }, (_, j) => ({
+      kind: 'delete' as const,
+      sortKey: `a${i}/${j}`,
+    }))
+    await space.write('p', operations, { requestId: `deletes ${i}` as RequestId })
+  }
+  reads.splice(0)
+  const sortKeys = async (limit?: number, after?: string) => {
+    const options = { ...(limit === undefined ? {} : { limit }), ...(after ? { after } : {}) }
+    const page = await space.scan('p', '', options)
+    return page.ok ? [...page.value.entries.map(({ sortKey }) => sortKey), page.value.next] : []
+  }
+  expect(await sortKeys(3)).toEqual(['b10', 'b11', 'b12', 'b12'])
+  const keys: (string | undefined)[] = []
+  let next: string | undefined
+  do {
+    const page = await sortKeys(undefined, next)
+    next = page.pop()
+    keys.push(...page)
+  } while (next !== undefined)
+  expect(keys).toEqual(Array.from({ length: 50 }, (_, i) => `b${i + 10}`))
+  expect(Math.max(...reads)).toBeLessThan(2 * SCAN_BYTES_MAX + 2 * VALUE_BYTES_MAX)
+  await close()
+})
 
 describe('a disk that is full', () => {
   test('refuses what is in flight and loses nothing before', async () => {

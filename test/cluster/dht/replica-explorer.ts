@@ -19,7 +19,7 @@ import { ReplicaNode } from './replica-node.ts'
 export const SMALL: ReplicaBounds = {
   retained: 24,
   inFlight: 6,
-  pageBytes: 60,
+  pageBytes: 200,
   scanEntries: 4,
   outcomeTicks: 8,
   repeatTicks: 2,

@@ -1,4 +1,4 @@
-import { compareBytes, hex } from '../../../src/base/bytes.ts'
+import { compareBytes } from '../../../src/base/bytes.ts'
 import type { NodeId, PartitionId } from '../../../src/base/ids.ts'
 import type { Version } from '../../../src/base/port.ts'
 import type { ReplicaBounds } from '../../../src/cluster/dht/bound.ts'
@@ -28,13 +28,25 @@ export class EngineTwin {
     }
   }
 
-  scan({ gte, lt, limit }: EngineRange): readonly EngineEntry[] {
+  scan({
+    gte,
+    lt,
+    limit,
+    bytesMax = Number.POSITIVE_INFINITY,
+  }: EngineRange): readonly EngineEntry[] {
+    let bytes = 0
+    const isRoom = ({ key, value }: EngineEntry) => {
+      const before = bytes
+      bytes += key.length + value.length
+      return before <= bytesMax
+    }
     const isWithin = ({ key }: EngineEntry) =>
       compareBytes(gte, key) <= 0 && compareBytes(key, lt) < 0
     return [...this.#entries.values()]
       .filter(isWithin)
       .sort((a, b) => compareBytes(a.key, b.key))
       .slice(0, limit)
+      .filter(isRoom)
   }
 
   /** Of a partition, oldest first. */
@@ -152,4 +164,9 @@ export class ReplicaNode {
     const entries = this.engine.scan(scan.range)
     this.step({ kind: 'scanned', token: scan.token, entries })
   }
+}
+
+/** As `hex` of the sources, which takes its time with a thousand long keys. */
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex')
 }
