@@ -58,8 +58,8 @@ export async function startAether(options: AetherOptions): Promise<Server> {
 }
 
 /** Starts the bare server instead, whose rate is the ceiling for a server like ours. */
-export async function startBare({ directory }: AetherOptions): Promise<Server> {
-  const program = new PinnedProcess([process.execPath, BARE_SERVER, directory], {
+export async function startBare({ directory, nodeFlags = [] }: AetherOptions): Promise<Server> {
+  const program = new PinnedProcess([process.execPath, ...nodeFlags, BARE_SERVER, directory], {
     core: SERVER_CORE,
     stdout: 'pipe',
     env: { UV_THREADPOOL_SIZE: '16' },

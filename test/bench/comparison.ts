@@ -38,7 +38,12 @@ type Workload = {
 export type Pair = { readonly aether: Sample; readonly nginx: Sample; readonly ratio: number }
 export type Sample = Measured & { readonly rate: number }
 
-export type PairOptions = { readonly pairs: number; readonly durationS: number }
+export type PairOptions = {
+  readonly pairs: number
+  readonly durationS: number
+  /** For our server. */
+  readonly nodeFlags: readonly string[]
+}
 
 const REPOSITORY = '/repository/releases/bench'
 
@@ -120,7 +125,8 @@ export async function compare(
     for (const directory of [ours, theirs]) mkdirSync(directory)
     const cache = cacheBytesMax === undefined ? {} : { cacheBytesMax }
     const start = comparison.isBare ? startBare : startAether
-    const aether = await start({ directory: ours, requestLog, ...cache })
+    const { nodeFlags } = options
+    const aether = await start({ directory: ours, requestLog, nodeFlags, ...cache })
     servers.push(aether)
     const nginx = await startNginx({ directory: theirs, accessLog: requestLog })
     servers.push(nginx)

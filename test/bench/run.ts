@@ -37,6 +37,8 @@ const { values: flags } = parseArgs({
     only: { type: 'string', multiple: true, default: [] },
     json: { type: 'string' },
     directory: { type: 'string', default: tmpdir() },
+    /** Flags for Node, to profile our server by hand. */
+    'node-flag': { type: 'string', multiple: true, default: [] },
   },
 })
 
@@ -80,7 +82,12 @@ async function measure(scratch: string): Promise<number> {
     if (!chosen(comparison.name) || (comparison.isBare && flags.only.length === 0)) continue
 
     console.log(`… ${comparison.title}`)
-    comparisons.push(comparisonRow(comparison, await compare(comparison, scratch, options)))
+    comparisons.push(
+      comparisonRow(
+        comparison,
+        await compare(comparison, scratch, { ...options, nodeFlags: flags['node-flag'] }),
+      ),
+    )
   }
   const footprints = await measureFootprints(scratch, options, chosen)
   console.log(`\n${renderTables(comparisons, footprints)}`)
