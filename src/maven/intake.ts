@@ -33,6 +33,10 @@ export async function takeIn(
 ): Promise<Result<Content, Refusal>> {
   const iterator = body[Symbol.asyncIterator]()
   try {
+    // What is known to be large goes to the blob store as it comes.
+    if ((limits.sizeBytes ?? 0) > INLINE_BYTES_MAX) {
+      return await storeBlob({ [Symbol.asyncIterator]: () => iterator }, blobs, limits)
+    }
     return await takeFrom(iterator, blobs, limits)
   } finally {
     await iterator.return?.()

@@ -41,9 +41,7 @@ export class PersistQueue<T extends Persist> {
   async #commitAll(): Promise<void> {
     try {
       while (this.#items.length > 0) {
-        // A turn of the microtask queue, so that writes made in the same turn share the first
-        // group.
-        await Promise.resolve()
+        await this.#listener.turn()
         const group = takeGroup(this.#items)
         const result = await this.#engine.commit(group.flatMap((item) => item.operations))
         if (!result.ok) group.push(...this.#items.splice(0))
@@ -66,6 +64,11 @@ export type Persist = {
 }
 
 export type PersistListener<T> = {
+  /**
+   * Resolves when all input that has come has been taken: what is pushed until then goes down in the same commit. Each commit
+   * is a sync or two, so that fewer and larger ones cost less.
+   */
+  turn(): Promise<void>
   committed(item: T): void
   /** All that was queued, oldest first: none of it happens. */
   refused(items: readonly T[]): void

@@ -61,6 +61,7 @@ export class ReplicaHost {
     this.#fail = resolve
     this.#marks = new MarkTable(highWater, (fault) => this.#stop(fault))
     this.#queue = new PersistQueue(engine, {
+      turn: () => new Promise((done) => setImmediate(done)),
       committed: (item) => this.#committed(item),
       refused: (items) => this.#refuse(items),
       failed: (fault) => this.#stop(fault),

@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { text, utf8 } from '../../../src/base/bytes.ts'
 import type { NodeId, RequestId } from '../../../src/base/ids.ts'
 import {
@@ -221,7 +221,12 @@ describe('reads', () => {
       const space = harness.tenant.space('s')
       await write(space, 'k', 'before')
       await readText(space, 'k')
+      // Let go at once, the commit would run to its end before anything is read.
+      vi.useFakeTimers({ toFake: ['setImmediate'] })
       void write(space, 'k', 'after')
+      while (vi.getTimerCount() === 0) await Promise.resolve()
+      vi.runAllTimers()
+      vi.useRealTimers()
       for (let i = 0; i < turns; i++) await Promise.resolve()
       const seen = await readText(space, 'k')
       const { tenant, close } = await harness.crash()
