@@ -1,5 +1,5 @@
 /** First in, first out, at a cost that does not depend on how much is in it: an array moves all others for each that leaves. */
-export class Fifo<T> implements Iterable<T> {
+export class Fifo<T> {
   #items: T[] = []
   #start = 0
 
@@ -25,9 +25,5 @@ export class Fifo<T> implements Iterable<T> {
       this.#start = 0
     }
     return taken
-  }
-
-  *[Symbol.iterator](): Iterator<T> {
-    for (let at = this.#start; at < this.#items.length; at++) yield this.#items[at] as T
   }
 }

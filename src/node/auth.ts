@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
+import { hash, timingSafeEqual } from 'node:crypto'
 import type { Action, Principal } from '../slice/index.ts'
 
 /**
@@ -65,5 +65,5 @@ function tokenOf(header: string): string | undefined {
 
 /** How a token is stored. */
 export function digestOf(token: string): Buffer {
-  return createHash('sha256').update(token).digest()
+  return hash('sha256', token, 'buffer')
 }

@@ -115,12 +115,13 @@ export class ConsensusLog {
     }
   }
 
+  /** Awaits as little as it can: until the sync has begun, each answer to a client that goes first holds up the slot. */
   async #run(actions: readonly LogAction[]): Promise<void> {
     let doing: LogAction['kind'] | undefined
     try {
       for (const action of actions) {
         doing = action.kind
-        if (await this.#isRefused(action)) {
+        if (this.#needsRoom(action) && !(await this.#admit(action.bytes.length))) {
           this.#step({ kind: 'failed', cause: 'no-space' })
           return
         }
@@ -135,9 +136,8 @@ export class ConsensusLog {
   }
 
   /** The first frame of a life repeats the last one, and is written as long as the disk itself takes it. */
-  async #isRefused(action: LogAction): Promise<boolean> {
-    if (!this.#isOpen || action.kind !== 'write') return false
-    return !(await this.#admit(action.bytes.length))
+  #needsRoom(action: LogAction): action is Extract<LogAction, { kind: 'write' }> {
+    return this.#isOpen && action.kind === 'write'
   }
 
   #fail(doing: LogAction['kind'] | undefined, cause: unknown): void {
@@ -147,7 +147,7 @@ export class ConsensusLog {
     this.#step({ kind: 'failed', cause: full ? 'no-space' : 'broken' })
   }
 
-  async #act(action: LogAction): Promise<void> {
+  #act(action: LogAction): Promise<void> {
     switch (action.kind) {
       case 'create':
         return this.#create(action.segment)

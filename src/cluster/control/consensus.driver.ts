@@ -196,7 +196,8 @@ export class Consensus {
     this.#log?.append(token, records).then(
       ({ ok }) => {
         if (ok) this.#options.meter.synced(performance.now() - startMs)
-        this.#take({ kind: ok ? 'persisted' : 'no-space', token })
+        // Requests that are here by now are taken first: they go with the proposal, instead of with that of the next slot.
+        setImmediate(() => this.#take({ kind: ok ? 'persisted' : 'no-space', token }))
       },
       (fault) => this.#stop(fault),
     )

@@ -76,12 +76,12 @@ export class ControlState {
     }
     if (!this.#hasRoom(operations)) return { kind: 'full' }
     const revision = this.#revision + 1
-    const changes = operations
-      .filter((operation) => operation.kind === 'put' || this.#entries.has(operation.key))
-      .map((operation) => {
-        const value = operation.kind === 'put' ? operation.value : undefined
-        return { key: operation.key, value, revision }
-      })
+    const changes: ControlChange[] = []
+    for (const operation of operations) {
+      const { key } = operation
+      if (operation.kind === 'put') changes.push({ key, value: operation.value, revision })
+      else if (this.#entries.has(key)) changes.push({ key, value: undefined, revision })
+    }
     return { kind: 'accepted', transition: { revision, requestId, changes } }
   }
 
@@ -92,10 +92,7 @@ export class ControlState {
       if (value === undefined) this.#entries.delete(key)
       else this.#entries.set(key, { value, revision })
     }
-    for (const old of this.#history.take(this.#expiredBy(transition))) {
-      this.#answered.delete(old.requestId)
-      this.#historyBytes -= sizeOf(old)
-    }
+    this.#makeRoom(sizeOf(transition))
     this.#remember(transition)
   }
 
@@ -164,18 +161,17 @@ export class ControlState {
     this.#answered.set(transition.requestId, transition.revision)
   }
 
-  /** How many of the oldest retained transitions make way for this one. */
-  #expiredBy(transition: Transition): number {
-    let count = this.#history.size + 1
-    let sizeBytes = this.#historyBytes + sizeOf(transition)
-    let expired = 0
-    for (const old of this.#history) {
-      if (count <= REVISIONS_RETAINED && sizeBytes <= HISTORY_BYTES_MAX) break
-      count--
-      sizeBytes -= sizeOf(old)
-      expired++
+  /** The oldest retained transitions make way for one of that size. */
+  #makeRoom(sizeBytes: number): void {
+    while (
+      this.#history.size >= REVISIONS_RETAINED ||
+      (this.#history.size > 0 && this.#historyBytes + sizeBytes > HISTORY_BYTES_MAX)
+    ) {
+      for (const old of this.#history.take(1)) {
+        this.#answered.delete(old.requestId)
+        this.#historyBytes -= sizeOf(old)
+      }
     }
-    return expired
   }
 }
 

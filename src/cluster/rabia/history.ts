@@ -1,13 +1,17 @@
 import type { SlotNumber } from './ballot.ts'
 import { type Batch, type BatchId, partsOf } from './batch.ts'
+import { decodeBatch, encodeBatch } from './batch-codec.ts'
 import type { Message } from './message.ts'
 
 /**
  * The last decisions, kept for members that missed them (R5). Bounded in number and size: by the limits for what a
  * durable snapshot covers, by twice the limits for the rest.
+ *
+ * They are kept as bytes: of hundreds of thousands of requests the garbage collector would move and mark every one, and
+ * each of its pauses holds up the slot of all members.
  */
 export class History {
-  readonly #batches: (Batch | null)[] = []
+  readonly #decisions: (Decision | undefined)[] = []
   readonly #ids = new Set<BatchId>()
   readonly #limits: HistoryLimits
   #start = 0
@@ -23,7 +27,7 @@ export class History {
   }
 
   get size(): number {
-    return this.#batches.length - this.#start
+    return this.#decisions.length - this.#start
   }
 
   /** The slot of the first decision that is kept. */
@@ -43,9 +47,12 @@ export class History {
 
   /** Adds the decision of slot `end`. */
   add(batch: Batch | undefined): void {
-    this.#batches.push(batch ?? null)
-    this.#units += sizeOf(batch)
-    if (batch) for (const id of partsOf(batch.id)) this.#ids.add(id)
+    if (batch) {
+      const decision = { id: batch.id, units: sizeOf(batch), bytes: encodeBatch(batch) }
+      this.#decisions.push(decision)
+      this.#units += decision.units
+      for (const id of partsOf(batch.id)) this.#ids.add(id)
+    } else this.#decisions.push(undefined)
     this.#shrink()
   }
 
@@ -63,11 +70,11 @@ export class History {
   #range(first: SlotNumber): (Batch | null)[] {
     const found: (Batch | null)[] = []
     let units = 0
-    for (let at = this.#start + first - this.#first; at < this.#batches.length; at++) {
-      const batch = this.#batches[at] ?? null
-      units += sizeOf(batch)
+    for (let at = this.#start + first - this.#first; at < this.#decisions.length; at++) {
+      const decision = this.#decisions[at]
+      units += decision?.units ?? 0
       if (found.length > 0 && units > RANGE_UNITS_MAX) break
-      found.push(batch)
+      found.push(decision ? decodeBatch(decision.bytes) : null)
       if (found.length === RANGE_SLOTS_MAX) break
     }
     return found
@@ -83,19 +90,23 @@ export class History {
   }
 
   #drop(): void {
-    const batch = this.#batches[this.#start]
-    this.#batches[this.#start] = null
+    const decision = this.#decisions[this.#start]
+    this.#decisions[this.#start] = undefined
     this.#start++
     this.#first++
-    this.#units -= sizeOf(batch)
-    if (batch) for (const id of partsOf(batch.id)) this.#ids.delete(id)
+    if (decision) {
+      this.#units -= decision.units
+      for (const id of partsOf(decision.id)) this.#ids.delete(id)
+    }
     // Dropping one by one from the front of an array would move all others each time.
-    if (this.#start * 2 > this.#batches.length) {
-      this.#batches.splice(0, this.#start)
+    if (this.#start * 2 > this.#decisions.length) {
+      this.#decisions.splice(0, this.#start)
       this.#start = 0
     }
   }
 }
+
+type Decision = { readonly id: BatchId; readonly units: number; readonly bytes: Uint8Array }
 
 type HistoryLimits = { readonly decisions: number; readonly decisionUnits: number }
 
@@ -104,8 +115,8 @@ const RANGE_SLOTS_MAX = 64
 const RANGE_UNITS_MAX = 256 * 1_024
 
 /** In UTF-16 units of the commands. */
-export function sizeOf(batch: Batch | null | undefined): number {
+export function sizeOf(batch: Batch): number {
   let units = 0
-  for (const request of batch?.requests ?? []) units += request.command.length
+  for (const request of batch.requests) units += request.command.length
   return units
 }

@@ -1,7 +1,8 @@
-import { text, utf8 } from '../../base/bytes.ts'
+import { concat, text, utf8 } from '../../base/bytes.ts'
 import { AetherError } from '../../base/fault.ts'
 import type { Ballot, SlotNumber } from './ballot.ts'
 import type { Batch, BatchId } from './batch.ts'
+import { encodeBatch } from './batch-codec.ts'
 
 /**
  * What a node keeps of the protocol. A `ballot` is durable before it is sent; its `batch` is the body of a proposal.
@@ -28,11 +29,12 @@ const FORMAT = 1
 
 /** One record as bytes: the format number and JSON in UTF-8. */
 export function encodeRecord(record: LogRecord): Uint8Array {
-  const json = utf8(JSON.stringify(record))
-  const bytes = new Uint8Array(json.length + 1)
-  bytes[0] = FORMAT
-  bytes.set(json, 1)
-  return bytes
+  const { head, body } = divided(record)
+  const start = Uint8Array.of(FORMAT)
+  if (body === undefined) return concat([start, utf8(JSON.stringify(head))])
+  // The body comes last and as it is: it is by far the most of the record, and others need the same bytes.
+  const opening = JSON.stringify(head).slice(0, -1)
+  return concat([start, utf8(`${opening},"${body.name}":`), encodeBatch(body.batch), END])
 }
 
 /** The inverse. The bytes have passed the log's checksum, so that a strange one was written by a newer program. */
@@ -46,3 +48,17 @@ export function decodeRecord(bytes: Uint8Array): LogRecord {
   }
   return JSON.parse(text(bytes.subarray(1))) as LogRecord
 }
+
+function divided(record: LogRecord): {
+  readonly head: object
+  readonly body: { readonly name: string; readonly batch: Batch } | undefined
+} {
+  if (record.kind === 'ballot') {
+    const { batch, ...head } = record
+    return { head, body: batch && { name: 'batch', batch } }
+  }
+  const { body: batch, ...head } = record
+  return { head, body: batch && { name: 'body', batch } }
+}
+
+const END = utf8('}')

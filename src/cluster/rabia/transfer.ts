@@ -52,7 +52,7 @@ export class Transfer {
   /** A slot was applied. */
   count(batch: Batch | undefined): void {
     this.#slots++
-    this.#units += sizeOf(batch)
+    if (batch) this.#units += sizeOf(batch)
   }
 
   /** Takes a snapshot when enough was applied since the last one. */
