@@ -114,8 +114,8 @@ async function openOn(
     const replication = config.cluster && replicationOf(member, map, chunks, self, report)
     const vitals = new LastVitals(member)
     const caughtUp = () => {
-      // They have come with what others hold: chunks belong to them, and some of those are manifests.
-      replication?.walk()
+      // They have come with what others hold: some of that are manifests, and chunks belong to them.
+      replication?.caughtUp()
       vitals.change({ hasAllChunks: false })
     }
     const [manifests, cache] = [map.space(BLOBS), new BlobCache(config.cacheBytesMax)]

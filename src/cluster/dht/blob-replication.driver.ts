@@ -6,6 +6,7 @@ import { type ChunkStore, SEGMENT_BYTES } from '../../storage/index.ts'
 import type { Report } from '../report.ts'
 import type { PeerNetwork } from '../wire/index.ts'
 import { ChunkCopies, type Lingering } from './chunk-copies.driver.ts'
+import { ChunkDebts } from './chunk-debts.driver.ts'
 import { ChunkKeeper } from './chunk-keeper.driver.ts'
 import { ChunkPeers } from './chunk-peers.driver.ts'
 import type { ChunkEntry } from './manifest.ts'
@@ -19,6 +20,7 @@ export class BlobReplication {
   readonly #options: BlobReplicationOptions
   readonly #peers: ChunkPeers
   readonly #keeper: ChunkKeeper
+  readonly #debts: ChunkDebts
   readonly #lingering = new Set<Lingering>()
   /** Did not answer lately: asked last. */
   #avoided: NodeId | undefined
@@ -27,22 +29,22 @@ export class BlobReplication {
     const { network, chunks, self, report, manifests } = options
     this.#options = options
     this.#peers = new ChunkPeers(network, chunks)
-    this.#keeper = new ChunkKeeper({
-      peers: this.#peers,
-      replicasOf: (digest) => this.#replicasOf(digest),
-      ...{ self, chunks, report, manifests },
-    })
+    const replicasOf = (digest: Digest) => this.#replicasOf(digest)
+    const parts = { self, chunks, peers: this.#peers, replicasOf }
+    this.#keeper = new ChunkKeeper({ ...parts, report, manifests })
+    this.#debts = new ChunkDebts(parts)
   }
 
-  /** Of this node's own copies. */
+  /** Of this node's own copies, and of those that it owes others. */
   get health(): ChunkHealth {
     const { missing, repaired, isSettled } = this.#keeper
-    return { missing, repaired, isSettled }
+    return { missing, repaired, isSettled: isSettled && this.#debts.size === 0 }
   }
 
-  /** Begins to fetch what this node lacks. */
+  /** Begins to fetch what this node lacks, and to send what it owes. */
   start(): void {
     this.#keeper.start()
+    this.#debts.start()
   }
 
   /** A page of a manifest was written to this node's replica of it, by whatever way. Cheap. */
@@ -50,9 +52,12 @@ export class BlobReplication {
     this.#keeper.notice(page)
   }
 
-  /** Looks through all manifests soon: some may have come without `notice`. */
-  walk(): void {
-    this.#keeper.walk()
+  /**
+   * The replicas of this node have got what they had missed, all of it by way of `notice`: until the chunks of that have been
+   * looked for, it is not settled.
+   */
+  caughtUp(): void {
+    this.#keeper.caughtUp()
   }
 
   /** For one upload. */
@@ -62,6 +67,7 @@ export class BlobReplication {
       peers: this.#peers,
       replicasOf: (digest) => this.#replicasOf(digest),
       waitMs: this.#options.waitMs ?? WAIT_MS,
+      owe: (copy) => this.#debts.add(copy),
       lingering: this.#lingering,
     })
   }
@@ -97,7 +103,7 @@ export class BlobReplication {
     for (const { stop } of this.#lingering) stop()
     await Promise.all([...this.#lingering].map(({ ended }) => ended))
     // Fetches that wait for an answer get none any more.
-    const closing = this.#keeper.close()
+    const closing = Promise.all([this.#keeper.close(), this.#debts.close()])
     await this.#peers.close()
     await closing
   }
@@ -136,7 +142,7 @@ export type ChunkHealth = {
   readonly missing: number
   /** Chunks that it has fetched since it started, since they were missing or damaged. */
   readonly repaired: number
-  /** It has looked through all its manifests, and lacks nothing that they refer to. */
+  /** It has looked through all its manifests, lacks nothing that they refer to, and owes no other node a copy. */
   readonly isSettled: boolean
 }
 

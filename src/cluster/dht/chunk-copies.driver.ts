@@ -4,6 +4,7 @@ import type { NoSpace, Unavailable } from '../../base/port.ts'
 import { err, ok, type Result } from '../../base/result.ts'
 import type { ChunkStage, StageOutcome } from '../../storage/index.ts'
 import type { PreparedQuestion } from '../wire/calls.driver.ts'
+import type { OwedCopy } from './chunk-debts.driver.ts'
 import type { ChunkPeers, OutgoingChunk } from './chunk-peers.driver.ts'
 import { storeLength, writeStore } from './chunk-question.ts'
 
@@ -80,6 +81,8 @@ export type CopiesOptions = {
   readonly replicasOf: (digest: Digest) => readonly NodeId[] | undefined
   /** How long to try to reach enough replicas. */
   readonly waitMs: number
+  /** Is told of copies that were given up, of chunks that are kept. */
+  readonly owe: (copy: OwedCopy) => void
   /** Uploads that were answered and whose last copies are still being made. */
   readonly lingering: Set<Lingering>
 }
@@ -104,6 +107,8 @@ class ChunkCopy {
   readonly #isReplica: boolean
   readonly #sent: Promise<unknown>
   readonly #published: Promise<Result<void, NoSpace>>
+  /** Replicas that are not sent it any more, and have not said that they have it. */
+  readonly #lacking: NodeId[] = []
   #isStopped = false
   #hasEnough = false
 
@@ -134,6 +139,9 @@ class ChunkCopy {
   async end(outcome: StageOutcome): Promise<void> {
     await this.#sent
     await this.#published.catch(() => {})
+    const { digest, sizeBytes } = this.#chunk
+    if (outcome !== 'dropped')
+      for (const to of this.#lacking) this.#options.owe({ digest, sizeBytes, to })
     await this.#chunk.stage.end(this.#isReplica ? outcome : 'dropped')
   }
 
@@ -161,10 +169,13 @@ class ChunkCopy {
   async #copyTo(to: NodeId, first: OutgoingChunk, deadlineMs: number): Promise<boolean> {
     const { peers } = this.#options
     for (let chunk = first; ; chunk = this.#outgoing()) {
-      const outcome = await peers.store(to, chunk)
+      const outcome = await peers.store(to, chunk, Math.max(0, deadlineMs - performance.now()))
       if (outcome === 'stored') return true
       const isLate = performance.now() > deadlineMs
-      if (outcome === 'no-space' || this.#hasEnough || this.#isStopped || isLate) return false
+      if (outcome === 'no-space' || this.#hasEnough || this.#isStopped || isLate) {
+        this.#lacking.push(to)
+        return false
+      }
       await Promise.race([pause(RETRY_MS, undefined, { ref: false }), this.#stop.promise])
     }
   }

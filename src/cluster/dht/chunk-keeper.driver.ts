@@ -21,6 +21,8 @@ export class ChunkKeeper {
   #noticed: { readonly entry: ChunkEntry; readonly dueMs: number }[] = []
   #working: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
+  /** What falls due until then had been missed. */
+  #caughtUpMs = 0
   #walkDueMs = 0
   #pauseMs = WALK_PAUSE_MS
   #isWalkDue = true
@@ -42,9 +44,14 @@ export class ChunkKeeper {
     return this.#repaired
   }
 
-  /** All manifests that this node holds were looked at, and nothing was missing in the end. */
+  /**
+   * All manifests that this node holds were looked at, and nothing was missing in the end; but for those that clients have written
+   * a moment ago.
+   */
   get isSettled(): boolean {
-    return !this.#isWalkDue && this.#missing === 0 && this.#working === undefined
+    const [first] = this.#noticed
+    const hasLooked = first === undefined || first.dueMs > this.#caughtUpMs
+    return hasLooked && !this.#isWalkDue && this.#missing === 0 && this.#working === undefined
   }
 
   /** From now on it works by itself. */
@@ -53,11 +60,9 @@ export class ChunkKeeper {
     this.#timer = setInterval(() => this.#tick(), TICK_MS).unref()
   }
 
-  /** Walks again soon: this node may have got manifests without `notice`, or others that have what was missing. */
-  walk(): void {
-    this.#isWalkDue = true
-    this.#walkDueMs = 0
-    this.#pauseMs = WALK_PAUSE_MS
+  /** What was noticed until now had been missed for a while: it has to be looked at before all is well. */
+  caughtUp(): void {
+    this.#caughtUpMs = performance.now() + ARRIVAL_MS
   }
 
   /** A page of a manifest was written to this node's replica. */
@@ -65,7 +70,7 @@ export class ChunkKeeper {
     const dueMs = performance.now() + ARRIVAL_MS
     for (const entry of entriesOf(page)) {
       if (this.#noticed.length < NOTICED_MAX) this.#noticed.push({ entry, dueMs })
-      else this.walk()
+      else this.#walkNow()
     }
   }
 
@@ -135,6 +140,12 @@ export class ChunkKeeper {
     }
     await Promise.all(fetches)
     if (this.#missing > 0 && !this.#isWalkDue) this.#walkLater()
+  }
+
+  #walkNow(): void {
+    this.#isWalkDue = true
+    this.#walkDueMs = 0
+    this.#pauseMs = WALK_PAUSE_MS
   }
 
   #walkLater(): void {
@@ -237,5 +248,5 @@ const TICK_MS = 500
 const WALK_PAUSE_MS = 5_000
 const WALK_PAUSE_MAX_MS = 300_000
 
-/** For a chunk that another node could not give to this one, whose manifest this one has ordered itself. */
+/** For a chunk that the node of the upload owed to this one when it ended, and whose manifest this one has ordered itself. */
 const WALK_AGAIN_MS = 6 * 3_600_000

@@ -26,7 +26,8 @@ export class ChunkPeers {
   readonly #network: PeerNetwork
   readonly #chunks: ChunkStore
   readonly #calls: Calls
-  readonly #turns = new Map<NodeId, Turns>()
+  readonly #stores = new TurnsByPeer(TRANSFERS_MAX, TRANSFERS_WAITING_MAX)
+  readonly #reads = new TurnsByPeer(READS_MAX, READS_WAITING_MAX)
   #transferLast = randomInt(2 ** 40)
 
   /** Listens to the channel of chunks from now on. */
@@ -37,6 +38,7 @@ export class ChunkPeers {
     this.#calls = new Calls({
       network,
       channel: CHUNK_CHANNEL,
+      limits: { served: SERVED_MAX },
       serve: (from, question) => {
         const decoded = decodeQuestion(question)
         return decoded && this.#serve(from, decoded)
@@ -58,9 +60,13 @@ export class ChunkPeers {
     return this.#calls.prepare(length)
   }
 
-  /** Sends a chunk segment by segment; several peers may be sent the same transfer. Rejects when it cannot be read here. */
-  async store(to: NodeId, transfer: OutgoingChunk): Promise<StoreOutcome> {
-    return (await this.#turnsOf(to).take(() => this.#store(to, transfer))) ?? 'not-stored'
+  /**
+   * Sends a chunk segment by segment, unless others keep it waiting for longer than `patienceMs`; several peers may be sent the
+   * same transfer. Rejects when it cannot be read here.
+   */
+  async store(to: NodeId, transfer: OutgoingChunk, patienceMs: number): Promise<StoreOutcome> {
+    const work = () => this.#store(to, transfer)
+    return (await this.#stores.take(to, work, patienceMs)) ?? 'not-stored'
   }
 
   /** Fills `into` from `position` on of the peer's chunk; nothing is verified. */
@@ -71,11 +77,13 @@ export class ChunkPeers {
     position: number,
   ): Promise<'filled' | 'nothing' | 'unreached'> {
     const { length } = into
-    const answer = await this.#calls.call(from, encodeRead({ digest, position, length }), {
-      timeoutMs: READ_MS,
-      decode: (bytes) => decodeReadAnswer(bytes, length),
-    })
-    if (!answer.ok) return 'unreached'
+    const ask = () =>
+      this.#calls.call(from, encodeRead({ digest, position, length }), {
+        timeoutMs: READ_MS,
+        decode: (bytes) => decodeReadAnswer(bytes, length),
+      })
+    const answer = await this.#reads.take(from, ask, READ_MS)
+    if (!answer?.ok) return 'unreached'
     if (answer.value === 'nothing') return 'nothing'
     into.set(answer.value)
     return 'filled'
@@ -88,18 +96,24 @@ export class ChunkPeers {
   }
 
   async #store(to: NodeId, chunk: OutgoingChunk): Promise<StoreOutcome> {
+    if (chunk.stopped.isSet()) return 'not-stored'
+    // Once for the chunk: what waits for the stop is remembered until there is no way that it comes.
+    const outcome = await Promise.race([this.#sendSegments(to, chunk), chunk.stopped.promise])
+    if (outcome === undefined) this.#abandon(to, chunk.transfer)
+    return outcome ?? 'not-stored'
+  }
+
+  /** Undefined when the peer may still wait for more. */
+  async #sendSegments(to: NodeId, chunk: OutgoingChunk): Promise<StoreOutcome | undefined> {
     for (let position = 0; position < chunk.sizeBytes; position += SEGMENT_BYTES) {
-      if (chunk.stopped.isSet() && position === 0) return 'not-stored'
-      if (chunk.stopped.isSet()) break
       const question = await chunk.question(position)
-      const answer = await Promise.race([this.#ask(to, question), chunk.stopped.promise])
-      if (answer === undefined || !answer.ok) break
-      if (answer.value === 'stored') return 'stored'
-      if (answer.value === 'no-space') return 'no-space'
+      if (chunk.stopped.isSet()) break
+      const answer = await this.#ask(to, question)
+      if (!answer.ok) break
+      if (answer.value === 'stored' || answer.value === 'no-space') return answer.value
       if (answer.value !== 'taken') return 'not-stored'
     }
-    this.#abandon(to, chunk.transfer)
-    return 'not-stored'
+    return undefined
   }
 
   /** Waits for room on the way, as long as an answer may take. */
@@ -134,12 +148,6 @@ export class ChunkPeers {
       }
     }
   }
-
-  #turnsOf(peer: NodeId): Turns {
-    const turns = this.#turns.get(peer) ?? new Turns(TRANSFERS_MAX, TRANSFERS_WAITING_MAX)
-    this.#turns.set(peer, turns)
-    return turns
-  }
 }
 
 /** A chunk on its way to other nodes. */
@@ -156,6 +164,40 @@ export type OutgoingChunk = {
 export type Stop = { isSet(): boolean; readonly promise: Promise<undefined> }
 
 export type StoreOutcome = 'stored' | 'no-space' | 'not-stored'
+
+/** The same number of turns with each peer. */
+class TurnsByPeer {
+  readonly #turns = new Map<NodeId, Turns>()
+  readonly #turnsMax: number
+  readonly #waitingMax: number
+
+  constructor(turnsMax: number, waitingMax: number) {
+    this.#turnsMax = turnsMax
+    this.#waitingMax = waitingMax
+  }
+
+  /** Undefined when it was not done: too many wait already, or its turn has not come in time. */
+  async take<T>(peer: NodeId, work: () => Promise<T>, patienceMs: number): Promise<T | undefined> {
+    const turns = this.#turns.get(peer) ?? new Turns(this.#turnsMax, this.#waitingMax)
+    this.#turns.set(peer, turns)
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const timer = setTimeout(resolve, patienceMs)
+    const begun = () => {
+      clearTimeout(timer)
+      return work()
+    }
+    return turns.take(begun, promise).finally(() => clearTimeout(timer))
+  }
+}
+
+/** Segments that one peer is asked for: 8 MiB here and there. Clients come first, so nobody fills the way with them. */
+const READS_MAX = 32
+
+/** More than a node serves at once. */
+const READS_WAITING_MAX = 1_024
+
+/** Questions of one peer under way, or answered and not sent: more than a peer asks; the answers are 32 MiB at most. */
+const SERVED_MAX = 128
 
 /** Chunks on their way to one peer: each has one segment in flight, and its sync at the end takes a while. */
 const TRANSFERS_MAX = 16

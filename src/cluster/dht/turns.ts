@@ -11,11 +11,14 @@ export class Turns {
     this.#waitingMax = waitingMax
   }
 
-  /** Does the work when it is its turn; undefined when too many wait already. */
-  async take<T>(work: () => Promise<T>): Promise<T | undefined> {
+  /**
+   * Does the work when it is its turn; undefined when too many wait already, or when `givenUp` resolves before its turn has
+   * come.
+   */
+  async take<T>(work: () => Promise<T>, givenUp?: Promise<unknown>): Promise<T | undefined> {
     if (this.#taken < this.#turnsMax) this.#taken++
     else if (this.#waiting.length >= this.#waitingMax) return undefined
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    else if (!(await this.#turn(givenUp))) return undefined
     try {
       return await work()
     } finally {
@@ -23,5 +26,19 @@ export class Turns {
       if (next === undefined) this.#taken--
       else next()
     }
+  }
+
+  /** False when it was given up. */
+  #turn(givenUp: Promise<unknown> | undefined): Promise<boolean> {
+    const { promise, resolve } = Promise.withResolvers<boolean>()
+    const turn = () => resolve(true)
+    this.#waiting.push(turn)
+    void givenUp?.then(() => {
+      const place = this.#waiting.indexOf(turn)
+      if (place < 0) return
+      this.#waiting.splice(place, 1)
+      resolve(false)
+    })
+    return promise
   }
 }

@@ -319,4 +319,81 @@ describe('the keeper', () => {
       vi.useRealTimers()
     }
   })
+
+  test('is not settled before it has looked at what it had missed, without a walk', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'performance'] })
+    try {
+      const world = await openWorld()
+      const { replication } = world.node('n3')
+      replication.start()
+      await vi.advanceTimersByTimeAsync(6_000)
+      await vi.waitFor(() => expect(replication.health.isSettled).toBe(true))
+      world.network.cut(n1, n3)
+      await put(world, 'n1')
+      for await (const page of world.manifests.values()) replication.notice(page)
+      expect(replication.health.isSettled).toBe(true)
+      replication.caughtUp()
+      expect(replication.health.isSettled).toBe(false)
+      await vi.advanceTimersByTimeAsync(6_000)
+      await vi.waitFor(() => expect(replication.health.isSettled).toBe(true))
+      expect(replication.health.repaired).toBe(2)
+      expect(world.walks).toBe(1)
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+})
+
+describe('copies that an upload has given up', () => {
+  test.each([
+    ['a replica', 'n1'],
+    ['a node that is none', 'n4'],
+  ])('are made later by %s, which is not settled before', async (_, name) => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'performance'] })
+    try {
+      const world = await openWorld({ nodes: ['n1', 'n2', 'n3', 'n4'] })
+      const { replication } = world.node(name)
+      replication.start()
+      await vi.advanceTimersByTimeAsync(6_000)
+      await vi.waitFor(() => expect(replication.health.isSettled).toBe(true))
+      const { disk } = world.node('n3')
+      disk.capacityBytes = 100_000
+      expect(await put(world, name)).toMatchObject({ ok: true })
+      await vi.waitFor(() => expect(replication.health.isSettled).toBe(false))
+      await vi.advanceTimersByTimeAsync(3_000)
+      expect(replication.health.isSettled).toBe(false)
+      disk.capacityBytes = Number.POSITIVE_INFINITY
+      await vi.waitFor(async () => {
+        await vi.advanceTimersByTimeAsync(1_000)
+        expect(replication.health.isSettled).toBe(true)
+      })
+      expect((await publishedAt(world, 'n3')).length).toBe(2)
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
+  test('are not sent to a replica that has got them by itself', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'performance'] })
+    try {
+      const world = await openWorld()
+      const [first, third] = [world.node('n1').replication, world.node('n3').replication]
+      first.start()
+      await vi.advanceTimersByTimeAsync(6_000)
+      world.network.cut(n1, n3)
+      await put(world, 'n1')
+      await vi.waitFor(() => expect(first.health.isSettled).toBe(false))
+      third.start()
+      await vi.advanceTimersByTimeAsync(6_000)
+      await vi.waitFor(() => expect(third.health.repaired).toBe(2))
+      expect(first.health.isSettled).toBe(false)
+      world.network.heal(n1, n3)
+      await vi.waitFor(async () => {
+        await vi.advanceTimersByTimeAsync(10_000)
+        expect(first.health.isSettled).toBe(true)
+      })
+    } finally {
+      vi.useRealTimers()
+    }
+  })
 })

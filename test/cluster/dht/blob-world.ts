@@ -13,6 +13,8 @@ export class BlobWorld {
   readonly network: NetworkTwin
   readonly manifests: EngineMapSpace
   readonly nodes = new Map<string, BlobNode>()
+  /** How often a node has looked through all manifests. */
+  walks = 0
   /** Of every chunk. */
   replicas: readonly NodeId[]
   readonly #waitMs: number
@@ -41,7 +43,10 @@ export class BlobWorld {
       network: this.network.join(id),
       chunks,
       replicasOf: () => this.replicas,
-      manifests: () => this.manifests.values(),
+      manifests: () => {
+        this.walks++
+        return this.manifests.values()
+      },
       report: () => {},
       waitMs: this.#waitMs,
     })
