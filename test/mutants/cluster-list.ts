@@ -1,12 +1,12 @@
 import { type Mutant, mutant } from './mutant.ts'
 
-const ROUTER = 'src/cluster/dht/map-router.driver.ts'
-const LOCAL = 'src/cluster/dht/local-map.driver.ts'
-const STORE = 'src/cluster/dht/blob-store.driver.ts'
-const READER = 'src/cluster/dht/blob-reader.driver.ts'
-const REPLICATION = 'src/cluster/dht/blob-replication.driver.ts'
-const COPIES = 'src/cluster/dht/chunk-copies.driver.ts'
-const INTAKE = 'src/cluster/dht/chunk-intake.driver.ts'
+const ROUTER = 'src/cluster/dht/map/map-router.driver.ts'
+const LOCAL = 'src/cluster/dht/map/local-map.driver.ts'
+const STORE = 'src/cluster/dht/blob/blob-store.driver.ts'
+const READER = 'src/cluster/dht/blob/blob-reader.driver.ts'
+const REPLICATION = 'src/cluster/dht/blob/blob-replication.driver.ts'
+const COPIES = 'src/cluster/dht/blob/chunk-copies.driver.ts'
+const INTAKE = 'src/cluster/dht/blob/chunk-intake.driver.ts'
 
 /** Bugs on the way to the primary of a partition. */
 export const ROUTING_MUTANTS: readonly Mutant[] = [

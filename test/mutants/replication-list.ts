@@ -1,14 +1,14 @@
 import { type Mutant, mutant } from './mutant.ts'
 
-const PRIMARY = 'src/cluster/dht/primary.ts'
-const READS = 'src/cluster/dht/reads.ts'
-const REPLICA = 'src/cluster/dht/replica.ts'
-const COPY = 'src/cluster/dht/copy.ts'
-const FETCH = 'src/cluster/dht/fetch.ts'
-const SOURCE = 'src/cluster/dht/source.ts'
-const TAKEOVER = 'src/cluster/dht/takeover.ts'
+const PRIMARY = 'src/cluster/dht/replica/primary.ts'
+const READS = 'src/cluster/dht/replica/reads.ts'
+const REPLICA = 'src/cluster/dht/replica/replica.ts'
+const COPY = 'src/cluster/dht/replica/copy.ts'
+const FETCH = 'src/cluster/dht/replica/fetch.ts'
+const SOURCE = 'src/cluster/dht/replica/source.ts'
+const TAKEOVER = 'src/cluster/dht/replica/takeover.ts'
 const QUORUM = 'src/cluster/dht/quorum.ts'
-const LOG = 'src/cluster/dht/log.ts'
+const LOG = 'src/cluster/dht/replica/log.ts'
 
 const FENCE = 'if (message.epoch < promised) {'
 

@@ -2,7 +2,7 @@
 import { compareBytes, utf8 } from '../../src/base/bytes.ts'
 import type { PartitionId } from '../../src/base/ids.ts'
 import type { BlobStore } from '../../src/base/port.ts'
-import { chunksOf, createBlobStore } from '../../src/cluster/dht/blob-store.driver.ts'
+import { chunksOf, createBlobStore } from '../../src/cluster/dht/blob/blob-store.driver.ts'
 import { BlobCache } from '../../src/storage/blob-cache.ts'
 import { openStorage, type Storage } from '../../src/storage/storage.disk.ts'
 import { blobOf, inPieces, readAll, type TestBlob } from '../conformance/blob-store.ts'

@@ -7,7 +7,7 @@ import {
   VALUE_BYTES_MAX,
   WRITE_BYTES_MAX,
 } from '../../base/port.ts'
-import type { MapWrite } from './effect.ts'
+import type { MapWrite } from './replica/index.ts'
 
 /** Request ids are kept in memory with every retained record; a UUID with some room. */
 export const REQUEST_ID_BYTES_MAX = 128

@@ -3,7 +3,7 @@ import { crc32 } from '../../../src/base/hash.ts'
 import type { Digest } from '../../../src/base/ids.ts'
 import { VALUE_BYTES_MAX } from '../../../src/base/port.ts'
 import { ok } from '../../../src/base/result.ts'
-import { ChunkReader } from '../../../src/cluster/dht/blob-reader.driver.ts'
+import { ChunkReader } from '../../../src/cluster/dht/blob/blob-reader.driver.ts'
 import {
   CHUNKS_PER_PAGE,
   type ChunkEntry,
@@ -13,7 +13,7 @@ import {
   encodeInline,
   pageKey,
   referencedChunks,
-} from '../../../src/cluster/dht/manifest.ts'
+} from '../../../src/cluster/dht/blob/manifest.ts'
 import {
   CHUNK_BYTES,
   type ChunkStore,

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import type { Digest, NodeId } from '../../../src/base/ids.ts'
-import { entriesOf } from '../../../src/cluster/dht/manifest.ts'
+import { entriesOf } from '../../../src/cluster/dht/blob/manifest.ts'
 import { blobOf, blobStoreConformance, inPieces, readAll } from '../../conformance/blob-store.ts'
 import { seededRandom } from '../../twin/random.ts'
 import { BlobWorld, type BlobWorldOptions, chunkFiles, openOn, rot } from './blob-world.ts'

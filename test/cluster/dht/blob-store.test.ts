@@ -8,7 +8,7 @@ import {
   chunksOf,
   createBlobStore,
   UPLOADS_OPEN_MAX,
-} from '../../../src/cluster/dht/blob-store.driver.ts'
+} from '../../../src/cluster/dht/blob/blob-store.driver.ts'
 import { BlobCache } from '../../../src/storage/blob-cache.ts'
 import { localDisk } from '../../../src/storage/disk.ts'
 import { openLevelStore } from '../../../src/storage/level.disk.ts'

@@ -1,6 +1,6 @@
 import type { NodeId } from '../../../src/base/ids.ts'
-import { BlobReplication } from '../../../src/cluster/dht/blob-replication.driver.ts'
-import { createBlobStore } from '../../../src/cluster/dht/blob-store.driver.ts'
+import { BlobReplication } from '../../../src/cluster/dht/blob/blob-replication.driver.ts'
+import { createBlobStore } from '../../../src/cluster/dht/blob/blob-store.driver.ts'
 import { BlobCache } from '../../../src/storage/blob-cache.ts'
 import { openStorage, type Storage } from '../../../src/storage/storage.disk.ts'
 import { DiskTwin } from '../../twin/disk.ts'

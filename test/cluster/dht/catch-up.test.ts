@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { NodeId } from '../../../src/base/ids.ts'
-import { PULLS_MAX } from '../../../src/cluster/dht/pulls.ts'
-import { decodeParcels, type Parcel } from '../../../src/cluster/dht/replica-codec.ts'
+import { PULLS_MAX } from '../../../src/cluster/dht/host/pulls.ts'
+import { decodeParcels, type Parcel } from '../../../src/cluster/dht/host/replica-codec.ts'
 import { eventually, HostWorld } from './host-world.ts'
 
 /** More than may ask at once. */

@@ -12,7 +12,7 @@ import {
   readAnswer,
   storeLength,
   writeStore,
-} from '../../../src/cluster/dht/chunk-question.ts'
+} from '../../../src/cluster/dht/blob/chunk-question.ts'
 import { CHUNK_BYTES } from '../../../src/storage/chunk-store.ts'
 import { SEGMENT_BYTES } from '../../../src/storage/segment-pool.ts'
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { EntryCache } from '../../../src/cluster/dht/entry-cache.ts'
+import { EntryCache } from '../../../src/cluster/dht/map/entry-cache.ts'
 
 /** What one entry of these tests takes, its name of one character included. */
 const ENTRY_BYTES = 1_000

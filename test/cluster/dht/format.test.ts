@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { hex, utf8 } from '../../../src/base/bytes.ts'
 import type { RequestId } from '../../../src/base/ids.ts'
 import { decodeEntry, encodeEntry } from '../../../src/cluster/dht/entry.ts'
-import { decodeRecord, encodeRecord } from '../../../src/cluster/dht/record.ts'
+import { decodeRecord, encodeRecord } from '../../../src/cluster/dht/replica/record.ts'
 
 test('an entry comes back as it was written', () => {
   const version = fc.record({ epoch: fc.nat(), seq: fc.nat({ max: 2 ** 48 - 1 }) })

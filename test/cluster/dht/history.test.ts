@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
 import type { PartitionId, RequestId } from '../../../src/base/ids.ts'
 import type { Version } from '../../../src/base/port.ts'
-import { RECORDS_RETAINED, recoverHistory } from '../../../src/cluster/dht/history.ts'
 import { recordKey } from '../../../src/cluster/dht/key.ts'
-import { encodeRecord } from '../../../src/cluster/dht/record.ts'
+import { RECORDS_RETAINED, recoverHistory } from '../../../src/cluster/dht/replica/history.ts'
+import { encodeRecord } from '../../../src/cluster/dht/replica/record.ts'
 import type { EngineEntry } from '../../../src/storage/index.ts'
 
 const partition = 17 as PartitionId

@@ -4,8 +4,9 @@
 
 import { utf8 } from '../../../src/base/bytes.ts'
 import type { NodeId, PartitionId, RequestId } from '../../../src/base/ids.ts'
-import type { ReadOutcome, WriteOutcome } from '../../../src/cluster/dht/clients.ts'
 import { decodeEntry } from '../../../src/cluster/dht/entry.ts'
+import type { ReadOutcome, WriteOutcome } from '../../../src/cluster/dht/host/clients.ts'
+import { ReplicaHost } from '../../../src/cluster/dht/host/replica-host.driver.ts'
 import {
   entryKey,
   entryPrefix,
@@ -14,7 +15,6 @@ import {
   recordPrefix,
 } from '../../../src/cluster/dht/key.ts'
 import { rowNumberOf } from '../../../src/cluster/dht/partition.ts'
-import { ReplicaHost } from '../../../src/cluster/dht/replica-host.driver.ts'
 import { PARTITION_COUNT, type PartitionRow } from '../../../src/cluster/partition/index.ts'
 import type { Engine } from '../../../src/storage/engine.ts'
 import type { Storage } from '../../../src/storage/storage.disk.ts'

@@ -9,7 +9,7 @@ import {
   encodeAnswer,
   encodeCall,
   type MapCall,
-} from '../../../src/cluster/dht/map-call.ts'
+} from '../../../src/cluster/dht/map/map-call.ts'
 import { partitionOf } from '../../../src/cluster/dht/partition.ts'
 import { Random } from '../../sim/random.ts'
 

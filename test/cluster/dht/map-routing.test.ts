@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { text, utf8 } from '../../../src/base/bytes.ts'
 import type { NodeId, RequestId } from '../../../src/base/ids.ts'
 import type { Condition, MapSpace } from '../../../src/base/port.ts'
-import { RECORDS_RETAINED } from '../../../src/cluster/dht/history.ts'
+import { RECORDS_RETAINED } from '../../../src/cluster/dht/replica/history.ts'
 import { eventually } from './host-world.ts'
 import { MapWorld, type MapWorldOptions } from './map-world.ts'
 

@@ -3,7 +3,7 @@
  * first asks for it, since a thousand would be taken over in each test otherwise.
  */
 import type { NodeId, PartitionId } from '../../../src/base/ids.ts'
-import { openReplicatedMap, type ReplicatedMap } from '../../../src/cluster/dht/map.driver.ts'
+import { openReplicatedMap, type ReplicatedMap } from '../../../src/cluster/dht/map/map.driver.ts'
 import type { PartitionRow } from '../../../src/cluster/partition/index.ts'
 import type { Storage } from '../../../src/storage/storage.disk.ts'
 import { DiskTwin } from '../../twin/disk.ts'

@@ -9,7 +9,7 @@ import {
   type Version,
 } from '../../../src/base/port.ts'
 import { entryKey, entryPrefix, recordKey } from '../../../src/cluster/dht/key.ts'
-import { openReplicatedMap, type ReplicatedMap } from '../../../src/cluster/dht/map.driver.ts'
+import { openReplicatedMap, type ReplicatedMap } from '../../../src/cluster/dht/map/map.driver.ts'
 import { partitionOf } from '../../../src/cluster/dht/partition.ts'
 import { type EngineRange, entriesBytes } from '../../../src/storage/index.ts'
 import type { Storage } from '../../../src/storage/storage.disk.ts'

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { PartitionId } from '../../../src/base/ids.ts'
 import type { NoSpace } from '../../../src/base/port.ts'
 import { err, ok, type Result } from '../../../src/base/result.ts'
-import { MarkTable } from '../../../src/cluster/dht/mark-table.driver.ts'
+import { MarkTable } from '../../../src/cluster/dht/host/mark-table.driver.ts'
 import type { HighWater, Marks } from '../../../src/storage/high-water.ts'
 
 /** Remembers what was saved. */

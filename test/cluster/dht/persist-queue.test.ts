@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { utf8 } from '../../../src/base/bytes.ts'
 import type { NoSpace } from '../../../src/base/port.ts'
 import type { Result } from '../../../src/base/result.ts'
-import { PersistQueue } from '../../../src/cluster/dht/persist-queue.ts'
+import { PersistQueue } from '../../../src/cluster/dht/host/persist-queue.ts'
 import type { Engine, EngineOperation } from '../../../src/storage/engine.ts'
 import { openEngineTwin } from '../../twin/engine.ts'
 

@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from 'vitest'
 import type { NodeId } from '../../../src/base/ids.ts'
-import { Pulls } from '../../../src/cluster/dht/pulls.ts'
+import { Pulls } from '../../../src/cluster/dht/host/pulls.ts'
 
 let pulls: Pulls<string>
 let sent: string[]

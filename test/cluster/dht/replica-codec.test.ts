@@ -3,10 +3,10 @@ import { expect, test } from 'vitest'
 import { utf8 } from '../../../src/base/bytes.ts'
 import type { PartitionId, RequestId } from '../../../src/base/ids.ts'
 import { encodeEntry } from '../../../src/cluster/dht/entry.ts'
+import { decodeParcels, encodeParcels } from '../../../src/cluster/dht/host/replica-codec.ts'
 import { entryKey, entryPrefix, recordKey } from '../../../src/cluster/dht/key.ts'
-import type { ReplicaMessage } from '../../../src/cluster/dht/message.ts'
-import { encodeRecord } from '../../../src/cluster/dht/record.ts'
-import { decodeParcels, encodeParcels } from '../../../src/cluster/dht/replica-codec.ts'
+import type { ReplicaMessage } from '../../../src/cluster/dht/replica/message.ts'
+import { encodeRecord } from '../../../src/cluster/dht/replica/record.ts'
 import { Random } from '../../sim/random.ts'
 
 const partition = 1_031 as PartitionId

@@ -5,10 +5,10 @@
  * all replicas must come to be equal.
  */
 import type { NodeId } from '../../../src/base/ids.ts'
-import type { ReplicaBounds } from '../../../src/cluster/dht/bound.ts'
-import type { Placement, ReplicaEffect } from '../../../src/cluster/dht/effect.ts'
-import type { ReplicaMessage } from '../../../src/cluster/dht/message.ts'
 import type { Consistency } from '../../../src/cluster/dht/quorum.ts'
+import type { ReplicaBounds } from '../../../src/cluster/dht/replica/bound.ts'
+import type { Placement, ReplicaEffect } from '../../../src/cluster/dht/replica/effect.ts'
+import type { ReplicaMessage } from '../../../src/cluster/dht/replica/message.ts'
 import { compareVersions } from '../../../src/cluster/dht/version.ts'
 import { Random } from '../../sim/random.ts'
 import { ReplicaClients } from './replica-clients.ts'

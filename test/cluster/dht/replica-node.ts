@@ -1,14 +1,18 @@
 import { compareBytes } from '../../../src/base/bytes.ts'
 import type { NodeId, PartitionId } from '../../../src/base/ids.ts'
 import type { Version } from '../../../src/base/port.ts'
-import type { ReplicaBounds } from '../../../src/cluster/dht/bound.ts'
-import type { Placement, ReplicaEffect, ReplicaInput } from '../../../src/cluster/dht/effect.ts'
-import { recoverHistory } from '../../../src/cluster/dht/history.ts'
 import { prefixEnd, recordPrefix, recordVersion } from '../../../src/cluster/dht/key.ts'
-import { readPromise } from '../../../src/cluster/dht/promise.ts'
 import type { Consistency } from '../../../src/cluster/dht/quorum.ts'
-import { decodeRecord } from '../../../src/cluster/dht/record.ts'
-import { Replica } from '../../../src/cluster/dht/replica.ts'
+import type { ReplicaBounds } from '../../../src/cluster/dht/replica/bound.ts'
+import type {
+  Placement,
+  ReplicaEffect,
+  ReplicaInput,
+} from '../../../src/cluster/dht/replica/effect.ts'
+import { recoverHistory } from '../../../src/cluster/dht/replica/history.ts'
+import { readPromise } from '../../../src/cluster/dht/replica/promise.ts'
+import { decodeRecord } from '../../../src/cluster/dht/replica/record.ts'
+import { Replica } from '../../../src/cluster/dht/replica/replica.ts'
 import type { EngineEntry, EngineOperation, EngineRange } from '../../../src/storage/index.ts'
 
 export const partition = 5 as PartitionId

@@ -3,9 +3,9 @@ import { hex, utf8 } from '../../../src/base/bytes.ts'
 import type { NodeId, PartitionId, RequestId } from '../../../src/base/ids.ts'
 import type { Condition, MapOperation, Version } from '../../../src/base/port.ts'
 import { ok } from '../../../src/base/result.ts'
-import type { ReplicaEffect } from '../../../src/cluster/dht/effect.ts'
-import { RECORDS_RETAINED } from '../../../src/cluster/dht/history.ts'
-import { Replica } from '../../../src/cluster/dht/replica.ts'
+import type { ReplicaEffect } from '../../../src/cluster/dht/replica/effect.ts'
+import { RECORDS_RETAINED } from '../../../src/cluster/dht/replica/history.ts'
+import { Replica } from '../../../src/cluster/dht/replica/replica.ts'
 import type { EngineOperation } from '../../../src/storage/index.ts'
 
 const partition = 3 as PartitionId

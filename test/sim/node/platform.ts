@@ -1,7 +1,7 @@
 /** A cluster of whole nodes in a world, with clients, checkers and faults. */
 import { setImmediate as turn } from 'node:timers/promises'
 import type { NodeId, PartitionId } from '../../../src/base/ids.ts'
-import type { Role } from '../../../src/cluster/dht/effect.ts'
+import type { Role } from '../../../src/cluster/dht/replica/effect.ts'
 import type { PartitionTable } from '../../../src/cluster/partition/index.ts'
 import type { Effect } from '../../../src/cluster/rabia/index.ts'
 import { LIMITS } from '../../../src/cluster/rabia/options.ts'

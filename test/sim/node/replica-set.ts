@@ -1,18 +1,18 @@
 /** The replicas of one life of a node: the shipped cores over an engine that keeps what was committed. */
 import type { NodeId, PartitionId } from '../../../src/base/ids.ts'
-import type { ReplicaBounds } from '../../../src/cluster/dht/bound.ts'
+import { decodeParcels, encodeParcels } from '../../../src/cluster/dht/host/replica-codec.ts'
+import { prefixEnd, recordPrefix } from '../../../src/cluster/dht/key.ts'
+import type { ReplicaBounds } from '../../../src/cluster/dht/replica/bound.ts'
 import type {
   Answer,
   Placement,
   ReplicaEffect,
   ReplicaInput,
   Role,
-} from '../../../src/cluster/dht/effect.ts'
-import { recoverHistory } from '../../../src/cluster/dht/history.ts'
-import { prefixEnd, recordPrefix } from '../../../src/cluster/dht/key.ts'
-import { readPromise } from '../../../src/cluster/dht/promise.ts'
-import { Replica } from '../../../src/cluster/dht/replica.ts'
-import { decodeParcels, encodeParcels } from '../../../src/cluster/dht/replica-codec.ts'
+} from '../../../src/cluster/dht/replica/effect.ts'
+import { recoverHistory } from '../../../src/cluster/dht/replica/history.ts'
+import { readPromise } from '../../../src/cluster/dht/replica/promise.ts'
+import { Replica } from '../../../src/cluster/dht/replica/replica.ts'
 import type { EngineTwin } from '../../cluster/dht/replica-node.ts'
 import type { RabiaMachine } from '../cluster.ts'
 import type { Random } from '../random.ts'

@@ -1,0 +1,220 @@
+/** How replicas speak to each other over the network: a frame holds what they have to say at one moment. */
+import { Packr } from 'msgpackr'
+import type { PartitionId } from '../../../base/ids.ts'
+import { VALUE_BYTES_MAX, type Version } from '../../../base/port.ts'
+import type { EngineEntry } from '../../../storage/index.ts'
+import { type Field, list, maybe, plain, record, whole } from '../../wire/index.ts'
+import { decodeEntry } from '../entry.ts'
+import { ENTRY, RECORD } from '../key.ts'
+import { PARTITIONS_MAX } from '../partition.ts'
+import type { AppendedWrite, RecordPage, ReplicaMessage, Run } from '../replica/index.ts'
+import { decodeRecord } from '../replica/index.ts'
+
+/** A message to the replica of a partition. */
+export type Parcel = { readonly partition: PartitionId; readonly message: ReplicaMessage }
+
+/** The msgpack of a list with partition, kind and parts of each. The bytes are the caller's. */
+export function encodeParcels(parcels: readonly Parcel[]): Uint8Array {
+  const packed: unknown[] = []
+  for (const { partition, message } of parcels) {
+    const field = FIELDS[message.kind] as Field<ReplicaMessage>
+    packed.push(partition, message.kind, field.pack(message))
+  }
+  return packr.pack(packed)
+}
+
+/**
+ * The inverse; undefined for anything else. Every type, range and length is checked, and that keys are of the partition: what
+ * is returned may go into the core. Bytes are views of `bytes`.
+ */
+export function decodeParcels(bytes: Uint8Array): readonly Parcel[] | undefined {
+  try {
+    const packed: unknown = packr.unpack(bytes)
+    if (!Array.isArray(packed) || packed.length % 3 !== 0) return undefined
+    const parcels: Parcel[] = []
+    for (let at = 0; at < packed.length; at += 3) {
+      const kind: unknown = packed[at + 1]
+      if (!isKind(kind)) return undefined
+      const message = { kind, ...FIELDS[kind].unpack(packed[at + 2]) } as ReplicaMessage
+      const parcel = { partition: partitionNumber.unpack(packed[at]), message }
+      if (!isOfPartition(parcel)) return undefined
+      parcels.push(parcel)
+    }
+    return parcels
+  } catch {
+    // Whatever has been sent instead, there is nothing to be done with it.
+    return undefined
+  }
+}
+
+/** What a message takes in a frame, about. */
+export function parcelBytes({ message }: Parcel): number {
+  let bytes = MESSAGE_BYTES
+  const add = ({ key, value }: { key: Uint8Array; value: Uint8Array | undefined }) => {
+    bytes += key.length + (value?.length ?? 0)
+  }
+  switch (message.kind) {
+    case 'append':
+      bytes += message.history.length * RUN_BYTES + (message.write?.record.length ?? 0)
+      for (const entry of message.write?.entries ?? []) add(entry)
+      break
+    case 'sealed':
+      bytes += (message.history?.length ?? 0) * RUN_BYTES
+      break
+    case 'pull':
+      for (const key of message.keys) bytes += key.length
+      break
+    case 'records':
+      for (const entry of [...message.older, ...message.newer, ...message.entries]) add(entry)
+      break
+    case 'entries':
+      for (const entry of message.entries) add(entry)
+      break
+  }
+  return bytes
+}
+
+/** Lists, numbers, texts, null and bytes are all that is used of msgpack. */
+const packr = new Packr({ useRecords: false })
+
+/** Of numbers and names. */
+const MESSAGE_BYTES = 128
+/** Three numbers at their longest. */
+const RUN_BYTES = 24
+
+const partitionNumber = below<PartitionId>(PARTITIONS_MAX)
+const epoch = below(2 ** 32)
+const seq = below(2 ** 48)
+const turn = whole(0)
+const version = record<Version>({ epoch, seq })
+
+const history = list(
+  record<Run>({ epoch, first: seq, last: seq }, ({ first, last }) => first <= last),
+)
+
+/** Kind, partition and what `entryPrefix` adds, at the least. */
+const KEY_BYTES_MIN = 11
+/** Space, partition key and sort key at their longest, and their lengths. */
+const KEY_BYTES_MAX = 8_192
+const RECORD_KEY_BYTES = 13
+
+const entryKey = plain<Uint8Array>('key of an entry', (packed) => {
+  const key = packed as Uint8Array
+  return isBytes(packed, KEY_BYTES_MAX) && key[0] === ENTRY && key.length >= KEY_BYTES_MIN
+})
+
+const entryValue = plain<Uint8Array>('entry', (packed) => {
+  return isBytes(packed, ENTRY_BYTES_MAX) && isDecoded(decodeEntry, packed)
+})
+
+const entry = record<EngineEntry>({ key: entryKey, value: entryValue })
+const ENTRY_BYTES_MAX = VALUE_BYTES_MAX + 64
+
+const recordBytes = plain<Uint8Array>('record', (packed) => {
+  return packed instanceof Uint8Array && isDecoded(decodeRecord, packed)
+})
+
+const recordEntry = record<EngineEntry>({
+  key: plain('key of a record', (packed) => {
+    const key = packed as Uint8Array
+    return isBytes(packed, RECORD_KEY_BYTES) && key[0] === RECORD && key.length === RECORD_KEY_BYTES
+  }),
+  value: recordBytes,
+})
+
+const write = record<AppendedWrite>(
+  { version, previous: version, record: recordBytes, entries: list(entry) },
+  ({ version, previous }) => version.seq === previous.seq + 1 && version.epoch >= previous.epoch,
+)
+
+type Parts<K extends ReplicaMessage['kind']> = Omit<Extract<ReplicaMessage, { kind: K }>, 'kind'>
+
+/** A kind of message that is missing here does not compile, nor does a part of one. */
+const FIELDS: { readonly [K in ReplicaMessage['kind']]: Field<Parts<K>> } = {
+  append: record<Parts<'append'>>({
+    epoch,
+    history,
+    committed: version,
+    write: maybe(write, undefined),
+  }),
+  appended: record<Parts<'appended'>>({ epoch, version }),
+  committed: record<Parts<'committed'>>({ epoch, version }),
+  seal: record<Parts<'seal'>>({ epoch }),
+  sealed: record<Parts<'sealed'>>({
+    epoch,
+    history: maybe(history, undefined),
+    had: maybe(version, undefined),
+  }),
+  confirm: record<Parts<'confirm'>>({ epoch, turn }),
+  confirmed: record<Parts<'confirmed'>>({ epoch, turn }),
+  pull: record<Parts<'pull'>>({
+    epoch,
+    turn,
+    since: maybe(version, undefined),
+    keys: list(entryKey),
+    oldest: seq,
+    after: maybe(entryKey, undefined),
+  }),
+  records: record<Parts<'records'>>({
+    epoch,
+    turn,
+    older: list(recordEntry),
+    newer: list(recordEntry),
+    entries: list(
+      record<RecordPage['entries'][number]>({
+        key: entryKey,
+        value: maybe(entryValue, undefined),
+      }),
+    ),
+  }),
+  entries: record<Parts<'entries'>>({
+    epoch,
+    turn,
+    at: version,
+    entries: list(entry),
+    next: maybe(entryKey, undefined),
+  }),
+  fenced: record<Parts<'fenced'>>({ epoch, by: epoch }),
+}
+
+function isKind(kind: unknown): kind is ReplicaMessage['kind'] {
+  return typeof kind === 'string' && Object.hasOwn(FIELDS, kind)
+}
+
+/** Else a node could write into a partition under the name of another. */
+function isOfPartition({ partition, message }: Parcel): boolean {
+  const isOwn = (key: Uint8Array) => key[1] === partition >> 8 && key[2] === (partition & 255)
+  const areOwn = (entries: readonly { readonly key: Uint8Array }[] = []) =>
+    entries.every(({ key }) => isOwn(key))
+  switch (message.kind) {
+    case 'append':
+      return areOwn(message.write?.entries)
+    case 'pull':
+      return message.keys.every(isOwn) && (message.after === undefined || isOwn(message.after))
+    case 'records':
+      return areOwn(message.older) && areOwn(message.newer) && areOwn(message.entries)
+    case 'entries':
+      return areOwn(message.entries)
+    default:
+      return true
+  }
+}
+
+function below<T extends number = number>(max: number): Field<T> {
+  return plain(`whole number below ${max}`, (packed) => {
+    return Number.isInteger(packed) && Number(packed) >= 0 && Number(packed) < max
+  })
+}
+
+function isBytes(packed: unknown, bytesMax: number): boolean {
+  return packed instanceof Uint8Array && packed.length <= bytesMax
+}
+
+function isDecoded(decode: (bytes: Uint8Array) => unknown, bytes: unknown): boolean {
+  try {
+    decode(bytes as Uint8Array)
+    return true
+  } catch {
+    return false
+  }
+}
