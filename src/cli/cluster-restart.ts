@@ -88,7 +88,7 @@ class RollingRestart {
     // What counts down is said once.
     const kind = reason.replace(/\b\d+\b/g, '')
     if (kind === this.#waitsFor) return
-    this.say(`${reason}; waiting`)
+    this.say(`${reason.replace(/\.$/, '')}; waiting`)
     this.#waitsFor = kind
   }
 

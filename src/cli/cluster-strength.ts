@@ -31,7 +31,9 @@ export function memberWeakness({ members, self }: ClusterStatus, id: string): st
   }
   if (replicasBehind > 0) return `${id} lacks something in ${replicasBehind} partitions`
   if (vitals.missingChunks > 0) return `${id} lacks ${vitals.missingChunks} chunks`
-  return vitals.hasAllChunks ? undefined : `${id} looks for chunks that it lacks`
+  return vitals.hasAllChunks
+    ? undefined
+    : `${id} looks for chunks that it lacks, or has yet to send some to others`
 }
 
 /** While the control state is written to all the time, those who are well are seen a few slots behind. */

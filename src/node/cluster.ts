@@ -221,6 +221,7 @@ function replicationOf(
       if (space === BLOBS && value !== undefined) replication.notice(value)
     }
   })
+  roles.partitions.follow(() => replication.tableChanged())
   return replication
 }
 

@@ -342,6 +342,32 @@ describe('the keeper', () => {
       vi.useRealTimers()
     }
   })
+
+  test('looks again for chunks whose partition it holds since after it looked at their manifest', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'performance'] })
+    try {
+      const world = await openWorld()
+      world.replicas = [n1, n2]
+      const { replication } = world.node('n3')
+      replication.tableChanged()
+      replication.start()
+      await put(world, 'n1')
+      for await (const page of world.manifests.values()) replication.notice(page)
+      await vi.advanceTimersByTimeAsync(6_000)
+      await vi.waitFor(() => expect(replication.health.isSettled).toBe(true))
+      expect(replication.health.repaired).toBe(0)
+      world.replicas = [n1, n2, n3]
+      replication.tableChanged()
+      expect(replication.health.isSettled).toBe(false)
+      await vi.advanceTimersByTimeAsync(6_000)
+      await vi.waitFor(() => expect(replication.health.isSettled).toBe(true))
+      expect(replication.health.repaired).toBe(2)
+      replication.tableChanged()
+      expect(replication.health.isSettled).toBe(true)
+    } finally {
+      vi.useRealTimers()
+    }
+  })
 })
 
 describe('copies that an upload has given up', () => {

@@ -3,6 +3,7 @@ import type { Digest, NodeId, PartitionId } from '../../../base/ids.ts'
 import type { Corrupt, Unavailable } from '../../../base/port.ts'
 import { err, ok, type Result } from '../../../base/result.ts'
 import { type ChunkStore, SEGMENT_BYTES } from '../../../storage/index.ts'
+import { PARTITION_COUNT } from '../../partition/index.ts'
 import type { Report } from '../../report.ts'
 import type { PeerNetwork } from '../../wire/index.ts'
 import { partitionOf } from '../partition.ts'
@@ -22,6 +23,8 @@ export class BlobReplication {
   readonly #keeper: ChunkKeeper
   readonly #debts: ChunkDebts
   readonly #lingering = new Set<Lingering>()
+  /** The partitions whose rows have this node. */
+  #held: ReadonlySet<PartitionId> = new Set()
   /** Did not answer lately: asked last. */
   #avoided: NodeId | undefined
 
@@ -58,6 +61,16 @@ export class BlobReplication {
    */
   caughtUp(): void {
     this.#keeper.caughtUp()
+  }
+
+  /** The table may have changed. A chunk lies in another partition than its manifest, and may come to be this node's later. */
+  tableChanged(): void {
+    const { self, replicasOf } = this.#options
+    const before = this.#held
+    const partitions = Array.from({ length: PARTITION_COUNT }, (_, index) => index as PartitionId)
+    const held = partitions.filter((partition) => replicasOf(partition)?.includes(self))
+    this.#held = new Set(held)
+    if (held.some((partition) => !before.has(partition))) this.#keeper.placed()
   }
 
   /** For one upload. */
@@ -98,10 +111,13 @@ export class BlobReplication {
     return err({ kind: 'unavailable', reason: `${reason}, and ${unreached} nodes do not answer` })
   }
 
-  /** Ends what is under way. Uploads and reads have ended, and no call may follow. */
+  /** Ends what is under way, copies of uploads after `LINGER_MS`. Uploads and reads have ended, and no call may follow. */
   async close(): Promise<void> {
-    for (const { stop } of this.#lingering) stop()
+    const limit = setTimeout(() => {
+      for (const { stop } of this.#lingering) stop()
+    }, LINGER_MS)
     await Promise.all([...this.#lingering].map(({ ended }) => ended))
+    clearTimeout(limit)
     // Fetches that wait for an answer get none any more.
     const closing = Promise.all([this.#keeper.close(), this.#debts.close()])
     await this.#peers.close()
@@ -148,6 +164,9 @@ export type ChunkHealth = {
 
 /** Where chunks fall into partitions: as if they were entries of a space of this name. */
 const SPACE = 'chunks'
+
+/** A copy that is nearly made when the node stops would else be found missing hours later. */
+const LINGER_MS = 2_000
 
 /** Long enough for a node that restarts, and shorter than clients wait. */
 const WAIT_MS = 5_000

@@ -22,6 +22,8 @@ export class ChunkDebts {
   #timer: NodeJS.Timeout | undefined
   #dueMs = 0
   #pauseMs = PAUSE_MS
+  /** Resolves when the pass under way has to end. */
+  #stop = Promise.withResolvers<undefined>()
   #isClosed = false
 
   constructor(options: DebtOptions) {
@@ -37,9 +39,11 @@ export class ChunkDebts {
   add(copy: OwedCopy): void {
     const [oldest] = this.#owed.keys()
     if (oldest !== undefined && this.#owed.size >= OWED_MAX) this.#owed.delete(oldest)
+    if (oldest === undefined) {
+      this.#pauseMs = PAUSE_MS
+      this.#dueMs = performance.now() + PAUSE_MS
+    }
     this.#owed.set(`${copy.digest} ${copy.to}`, copy)
-    this.#pauseMs = PAUSE_MS
-    this.#dueMs = Math.min(this.#dueMs, performance.now() + PAUSE_MS)
   }
 
   /** From now on it works by itself. */
@@ -51,12 +55,14 @@ export class ChunkDebts {
   async close(): Promise<void> {
     this.#isClosed = true
     clearInterval(this.#timer)
+    this.#stop.resolve(undefined)
     await this.#working
   }
 
   #tick(): void {
     const isDue = this.#owed.size > 0 && performance.now() >= this.#dueMs
     if (!isDue || this.#working !== undefined || this.#isClosed) return
+    this.#stop = Promise.withResolvers()
     this.#working = this.#settleAll().finally(() => {
       this.#dueMs = performance.now() + this.#pauseMs
       this.#pauseMs = Math.min(2 * this.#pauseMs, PAUSE_MAX_MS)
@@ -65,19 +71,23 @@ export class ChunkDebts {
   }
 
   async #settleAll(): Promise<void> {
+    const silent = new Set<NodeId>()
     for (const [name, copy] of this.#owed) {
       if (this.#isClosed) return
-      if (await this.#settle(copy)) this.#owed.delete(name)
+      // One that does not answer must not hold up what others are owed.
+      const outcome = silent.has(copy.to) ? 'unreached' : await this.#settle(copy)
+      if (outcome === 'settled') this.#owed.delete(name)
+      else if (outcome === 'unreached') silent.add(copy.to)
     }
   }
 
-  /** Whether nothing is owed any more. */
-  async #settle({ digest, sizeBytes, to }: OwedCopy): Promise<boolean> {
+  async #settle({ digest, sizeBytes, to }: OwedCopy): Promise<'settled' | 'owed' | 'unreached'> {
     const { peers, replicasOf } = this.#options
-    if (replicasOf(digest)?.includes(to) === false) return true
-    if (!peers.isConnected(to)) return false
+    if (replicasOf(digest)?.includes(to) === false) return 'settled'
+    if (!peers.isConnected(to)) return 'unreached'
     const known = await peers.read(to, digest, new Uint8Array(1), 0)
-    if (known !== 'nothing') return known === 'filled'
+    if (known === 'filled') return 'settled'
+    if (known !== 'nothing') return known === 'unreached' ? known : 'owed'
     const transfer = peers.nextTransfer()
     const question = async (position: number): Promise<PreparedQuestion> => {
       const prepared = peers.prepare(storeLength(sizeBytes, position))
@@ -85,10 +95,10 @@ export class ChunkDebts {
       await this.#read(digest, segment, position)
       return prepared
     }
-    const stopped = { isSet: () => this.#isClosed, promise: new Promise<undefined>(() => {}) }
+    const stopped = { isSet: () => this.#isClosed, promise: this.#stop.promise }
     const outgoing = { transfer, sizeBytes, question, stopped }
     const stored = await peers.store(to, outgoing, TURN_MS).catch(() => 'not-stored')
-    return stored === 'stored'
+    return stored === 'stored' ? 'settled' : 'owed'
   }
 
   /** From this node, or from another replica when it keeps no copy itself. Who receives it verifies it. */

@@ -11,7 +11,8 @@ import { type ChunkEntry, entriesOf } from './manifest.ts'
  * Sees to it that this node has the chunks that it should have: those of the manifests that it holds, and those that a read
  * has found to be damaged or missing. Fetches them from the other replicas.
  *
- * It walks over all manifests when the node has started, again as long as some chunk could not be had, and a few times a day.
+ * It walks over all manifests when the node has started, when it holds further partitions, again as long as some chunk could
+ * not be had, and a few times a day.
  * In between it looks at each manifest that it is told of, a while later, when its chunks should have arrived by themselves.
  */
 export class ChunkKeeper {
@@ -63,6 +64,14 @@ export class ChunkKeeper {
   /** What was noticed until now had been missed for a while: it has to be looked at before all is well. */
   caughtUp(): void {
     this.#caughtUpMs = performance.now() + ARRIVAL_MS
+  }
+
+  /**
+   * This node holds partitions that it did not: chunks of manifests that it has looked at may be its own now. It is not settled
+   * before it has looked at all of them again.
+   */
+  placed(): void {
+    if (!this.#isWalkDue) this.#walkLater()
   }
 
   /** A page of a manifest was written to this node's replica. */
