@@ -17,7 +17,7 @@ export type Condition = 'absent' | Version
 /** Too few replicas answered in time. Never the same as "not found": the data may well exist. */
 export type Unavailable = { readonly kind: 'unavailable'; readonly reason: string }
 
-/** Sent, but no answer: it may or may not have happened. Retry with the same request id to find out. */
+/** Sent, but no answer: it may or may not have happened. A repetition with the same request id tells, for as long as the partition keeps the record of it. */
 export type OutcomeUnknown = { readonly kind: 'outcome-unknown'; readonly reason: string }
 
 /** A condition did not hold and nothing was written. `current` is the entry's version, if it has one. */

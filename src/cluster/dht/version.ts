@@ -5,6 +5,10 @@ export function compareVersions(a: Version, b: Version): number {
   return a.epoch - b.epoch || a.seq - b.seq
 }
 
+export function laterOf(a: Version, b: Version): Version {
+  return compareVersions(a, b) < 0 ? b : a
+}
+
 export function isSameVersion(a: Version, b: Version): boolean {
   return a.epoch === b.epoch && a.seq === b.seq
 }

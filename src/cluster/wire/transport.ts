@@ -110,7 +110,7 @@ export type TransportTls = {
 }
 
 /**
- * What a frame is about: 1 to 255; 0 is the transport's own. Consensus and heartbeats go first and share a queue, then come
+ * What a message is about: 1 to 255. Consensus and heartbeats go first and share a queue, then come
  * replicas and the map with another, and all others share a bulk queue.
  */
 export type Channel = number

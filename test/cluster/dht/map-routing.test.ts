@@ -111,6 +111,20 @@ describe('a write whose answer is lost', () => {
     for (let i = 0; i < RECORDS_RETAINED; i++) await written(place, 'k', `${i}`)
   }
 
+  test('is made by the next primary, also for a node that has not written for long', async () => {
+    await openWorld({ waitMs: 20_000 })
+    const [one, , three] = world.ids as [NodeId, NodeId, NodeId]
+    await writeMany(2)
+    await written(2, 'k', 'last')
+    await eventually(() => expect(known(3, 'k')).toBe('last'))
+    world.network.silence(three, one)
+    const writing = write(3, 'k', 'next')
+    await new Promise(setImmediate)
+    world.elect(2)
+    expect(await writing).toMatchObject({ ok: true })
+    expect(await read(2, 'k')).toBe('next')
+  })
+
   test('is told to have happened while its record is kept', async () => {
     await openWorld({ waitMs: 20_000 })
     const { writing } = await startWriting('once')

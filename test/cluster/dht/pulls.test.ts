@@ -39,12 +39,21 @@ test('whoever waits for a primary goes first', () => {
   expect(sent).toEqual(['a1', 'b1', 'd1', 'c1'])
 })
 
-test('whoever gets no answer lets the others ask, and asks again after them', () => {
+test('whoever gets no answer twice lets the others ask, and asks again after them', () => {
   for (const asker of ['a', 'b', 'c']) ask(asker, 1)
   ask('a', 1)
-  expect(sent).toEqual(['a1', 'b1', 'c1'])
+  expect(sent).toEqual(['a1', 'b1', 'a1'])
+  ask('a', 1)
+  expect(sent).toEqual(['a1', 'b1', 'a1', 'c1'])
   ask('b', 1)
-  expect(sent).toEqual(['a1', 'b1', 'c1', 'a1'])
+  ask('b', 1)
+  expect(sent).toEqual(['a1', 'b1', 'a1', 'c1', 'b1', 'a1'])
+})
+
+test('somebody urgent who gets no answer does not go before itself', () => {
+  for (const asker of ['a', 'b', 'c']) ask(asker, 1, asker === 'a')
+  for (let i = 0; i < 2; i++) ask('a', 1, true)
+  expect(sent).toEqual(['a1', 'b1', 'a1', 'c1'])
 })
 
 test('a question is repeated at once where nobody waits', () => {

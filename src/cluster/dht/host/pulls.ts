@@ -3,14 +3,15 @@ import type { Pull } from '../replica/index.ts'
 
 /**
  * Which fetches of a node may ask now: a few, since the pages that answer them wait in memory, there for the network and here
- * for the disk. A fetch has its turn until it ends, or until it asks the same again while others wait: then it has had no
- * answer and goes behind these, so that a node that is gone holds up nobody.
+ * for the disk. A fetch has its turn until it ends, or until it asks the same for the third time while others wait: then it
+ * has had no answer and goes behind these, so that a node that is gone holds up nobody. Once it may repeat itself: the first
+ * time may have come just before its turn did.
  */
 export class Pulls<Asker> {
   readonly #askingMax: number
   readonly #send: Send<Asker>
-  /** The question of each that has its turn. */
-  readonly #asking = new Map<Asker, Question>()
+  /** The question of each that has its turn, and how often it was repeated. */
+  readonly #asking = new Map<Asker, { readonly turn: number; readonly repetitions: number }>()
   /** The first has waited longest. */
   readonly #waiting = new Map<Asker, Question>()
 
@@ -22,12 +23,14 @@ export class Pulls<Asker> {
   /** Sends it, now or when it is its turn. What the same asker has waiting gives way to it. */
   ask(asker: Asker, question: Question): void {
     const asked = this.#asking.get(asker)
-    if (asked?.pull.turn === question.pull.turn && this.#waiting.size > 0) {
+    const { turn } = question.pull
+    const repetitions = asked?.turn === turn ? asked.repetitions + 1 : 0
+    if (repetitions > REPETITIONS_MAX && this.#waiting.size > 0) {
       this.#asking.delete(asker)
-      this.#waiting.set(asker, question)
       this.#admit()
+      this.#waiting.set(asker, question)
     } else if (asked !== undefined || this.#asking.size < this.#askingMax) {
-      this.#asking.set(asker, question)
+      this.#asking.set(asker, { turn, repetitions })
       this.#send(asker, question)
     } else this.#waiting.set(asker, question)
   }
@@ -49,10 +52,13 @@ export class Pulls<Asker> {
     if (next === undefined) return
     const [asker, question] = next
     this.#waiting.delete(asker)
-    this.#asking.set(asker, question)
+    this.#asking.set(asker, { turn: question.pull.turn, repetitions: 0 })
     this.#send(asker, question)
   }
 }
+
+/** Within a turn, while others wait. */
+const REPETITIONS_MAX = 1
 
 /** Of a node. Their pages (4 MiB) are as much as may wait for the disk. */
 export const PULLS_MAX = 16

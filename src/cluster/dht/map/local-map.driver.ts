@@ -18,7 +18,7 @@ import { decodeEntry } from '../entry.ts'
 import type { ReplicaHost } from '../host/replica-host.driver.ts'
 import { entryKey, entryName, keyAfter, prefixEnd, sortKeyOf } from '../key.ts'
 import type { MapWrite, NotServing, Replica } from '../replica/index.ts'
-import { compareVersions, isSameVersion } from '../version.ts'
+import { compareVersions, isSameVersion, VERSION_NONE } from '../version.ts'
 import type { EntryCache } from './entry-cache.ts'
 import type { MapAnswers, MapCall, MapRefusal, ScanRange } from './map-call.ts'
 import type { Place } from './place.ts'
@@ -99,6 +99,11 @@ export class LocalMap {
       case 'write':
         return this.write(place, call)
     }
+  }
+
+  /** The last write of the partition that is known here to be committed. */
+  committed({ partition }: Place): Version {
+    return this.#parts.host.opened(partition)?.committed ?? VERSION_NONE
   }
 
   /** As `MapSpace.peek`. A replica that is not open yet knows nothing, and is opened. */

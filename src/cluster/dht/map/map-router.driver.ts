@@ -24,7 +24,7 @@ import { MAP_CHANNEL } from '../../wire/index.ts'
 import type { HostCluster } from '../host-options.ts'
 import { consistencyOf, rowNumberOf } from '../partition.ts'
 import type { Forgotten, MapWrite } from '../replica/index.ts'
-import { VERSION_NONE } from '../version.ts'
+import { laterOf, VERSION_NONE } from '../version.ts'
 import type { LocalAnswer, LocalMap } from './local-map.driver.ts'
 import {
   decodeAnswer,
@@ -73,7 +73,7 @@ export class MapRouter {
     const { partition } = place
     const deadlineMs = performance.now() + waitMs
     for (;;) {
-      const since = this.#known.get(partition) ?? VERSION_NONE
+      const since = laterOf(this.#known.get(partition) ?? VERSION_NONE, local.committed(place))
       const call = { ...write, kind: 'write', partition, since } as const
       const here = () => local.write(place, call)
       const outcome = await this.#route(place, call, here, deadlineMs)

@@ -117,8 +117,12 @@ export class Replica {
    * anybody who does not mind that it may have been replaced since.
    */
   isCommitted(version: Version): boolean {
-    const committed = this.#primary?.committed ?? this.#copy.committed
-    return compareVersions(version, committed) <= 0
+    return compareVersions(version, this.committed) <= 0
+  }
+
+  /** The last write that is known here to be committed. */
+  get committed(): Version {
+    return this.#primary?.committed ?? this.#copy.committed
   }
 
   /** Whether ticks have something to do. */
