@@ -89,14 +89,20 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
   mutant(
     'overlook what an incomplete replica had',
     TAKEOVER,
-    'compareVersions(had, endOf(best.history)) <= 0',
-    'had.seq >= 0',
+    'compareVersions(had, end) > 0',
+    'compareVersions(had, end) > 0 && had.seq < 0',
+  ),
+  mutant(
+    'trust a disk that may be lost while an incomplete replica had more',
+    TAKEOVER,
+    ' && !answers.some(isBeyond)',
+    '',
   ),
   mutant(
     'count a replica that may have lost its disk',
     TAKEOVER,
-    'had === undefined ? isTrusted',
-    'had === undefined ? isTrusted || had === undefined',
+    'answer.had === undefined ? isTrusted',
+    'answer.had === undefined ? isTrusted || answers.length > 0',
   ),
   mutant(
     'forget to be incomplete in a crash',

@@ -17,7 +17,8 @@ const TYPE_CHECKED = ['rabia', 'control', 'membership', 'partition', 'dht'].map(
   (name) => `src/cluster/${name}`,
 )
 
-/** The properties of replicated partitions, which are not those of consensus. */
+/** The properties of consensus, and those of replicated partitions. */
+const CONSENSUS = 'test/mutants/properties.ts'
 const REPLICATION = 'test/mutants/replication-properties.ts'
 
 /** The tests that state a property of the protocol, for what the models, the soak and the simulation cannot see; cheap ones first. */
@@ -59,6 +60,11 @@ for (const { name, edits } of ALL) {
     const occurrences = readFileSync(join(ROOT, file), 'utf8').split(find).length - 1
     if (occurrences !== 1) throw new Error(`${name}: ${occurrences} times in ${file}: ${find}`)
   }
+}
+for (const command of [[REPLICATION], [CONSENSUS, 'slot'], [CONSENSUS, 'log']]) {
+  // It would count as the death of every mutant.
+  const found = await killedBy(ROOT, command)
+  if (found !== undefined) throw new Error(`${command.join(' ')} without a mutant: ${found}`)
 }
 const wanted = ALL.filter(({ name }) => new RegExp(process.argv[2] ?? '').test(name))
 const width = Math.max(...wanted.map(({ name }) => name.length))
@@ -122,7 +128,7 @@ async function killerOf(mutant: Mutant, directory: string): Promise<string | und
 
 async function killedByProperty(mutant: Mutant, directory: string): Promise<string | undefined> {
   const scope = mutant.edits.some(({ file }) => /slot|electorate/.test(file)) ? 'slot' : 'log'
-  return killedBy(directory, ['test/mutants/properties.ts', scope])
+  return killedBy(directory, [CONSENSUS, scope])
 }
 
 /** What the properties in that program say. */

@@ -69,8 +69,10 @@ class Explorer {
   #placement: Placement
   /** Copies that arrive some time, in later epochs and later lives too. */
   readonly #late: Packet[] = []
-  /** Whose disk was lost, until it has everything again: one loss at a time is survived. */
+  /** Whose disk was lost, until it has everything again: one loss at a time takes nothing with it. */
   #replaced: ReplicaNode | undefined
+  /** A disk was lost while another replica lacked something: nobody may be able to tell any more what was acknowledged. */
+  #isCrippled = false
   /** Directed links that lose everything. */
   readonly #cuts = new Set<string>()
   readonly #known = new Map<ReplicaNode, Placement>()
@@ -103,8 +105,7 @@ class Explorer {
     this.#elect(this.#nodes[0] as ReplicaNode)
     for (const node of this.#nodes) if (node.replica === undefined) this.#start(node)
     for (let event = 0; event < this.#options.events; event++) this.#happen()
-    this.#heal()
-    this.#checkEnd()
+    if (this.#heal()) this.#checkEnd()
     return { ...this.#counts, counts: this.#clients.counts }
   }
 
@@ -159,7 +160,9 @@ class Explorer {
     const isHarmless = node.engine.records().length === 0
     if (isHarmless || this.#replaced !== undefined || !this.#random.chance(0.02)) return
     this.#replaced = node
-    const heir = this.#random.pick(this.#nodes.filter((other) => other !== node))
+    const others = this.#nodes.filter((other) => other !== node)
+    const heir = this.#random.pick(others)
+    if (!others.every((other) => this.#isWhole(other))) this.#isCrippled = true
     this.#counts.disksLost++
     this.#crash(node)
     node.loseDisk()
@@ -285,8 +288,8 @@ class Explorer {
     }
   }
 
-  /** Nothing fails any more; the last primary has to bring all to the same state. */
-  #heal(): void {
+  /** Nothing fails any more; the last primary has to bring all to the same state. False when nobody may be able to lead. */
+  #heal(): boolean {
     for (const node of this.#nodes) if (node.replica === undefined) this.#start(node)
     const primary = this.#random.pick(this.#nodes)
     this.#elect(primary)
@@ -296,8 +299,9 @@ class Explorer {
       this.#settle()
       for (const node of this.#nodes) node.step({ kind: 'tick' })
       if (round === 40) for (let i = 0; i < 4; i++) this.#clients.ask(primary)
-      if (round > 60 && this.#isEqual() && this.#clients.waiting === 0) return
+      if (round > 60 && this.#isEqual() && this.#clients.waiting === 0) return true
     }
+    if (this.#isCrippled && !this.#nodes.some(({ isServing }) => isServing)) return false
     const states = this.#nodes.map(({ self, replica }) => [self, replica?.status()])
     throw new Error(`progress: ${this.#clients.waiting} wait, ${JSON.stringify(states)}`)
   }

@@ -2,11 +2,12 @@ import { beforeEach, expect, test } from 'vitest'
 import { utf8 } from '../../../src/base/bytes.ts'
 import type { NodeId, RequestId } from '../../../src/base/ids.ts'
 import type { MapOperation, Version } from '../../../src/base/port.ts'
-import type { Consistency } from '../../../src/cluster/dht/quorum.ts'
+import { type Consistency, quorumsOf } from '../../../src/cluster/dht/quorum.ts'
 import { BOUNDS } from '../../../src/cluster/dht/replica/bound.ts'
 import type { Answer } from '../../../src/cluster/dht/replica/effect.ts'
 import type { ReplicaMessage } from '../../../src/cluster/dht/replica/message.ts'
 import { encodeRecord } from '../../../src/cluster/dht/replica/record.ts'
+import { Takeover } from '../../../src/cluster/dht/replica/takeover.ts'
 import { ReplicaNode } from './replica-node.ts'
 
 const [a, b, c] = ['a', 'b', 'c'] as [NodeId, NodeId, NodeId]
@@ -536,4 +537,16 @@ test('a partition bounds the reads that wait for other replicas', () => {
   const clients = Array.from({ length: 1_025 }, () => read(a))
   expect(outcome(clients[1_023] ?? 0)).toBe(undefined)
   expect(outcome(clients[1_024] ?? 0)).toBe('unavailable')
+})
+
+test('nobody leads while a disk may be lost and an incomplete replica had more than all others', () => {
+  const takeover = new Takeover(9, [a, b, c], quorumsOf(3, 'strong'))
+  const sealed = { kind: 'sealed', epoch: 9 } as const
+  const history = [{ epoch: 2, first: 1, last: 9 }]
+  takeover.sealed(a, { ...sealed, history, had: { epoch: 2, seq: 9 } })
+  takeover.sealed(b, { ...sealed, history: [], had: undefined })
+  takeover.sealed(c, { ...sealed, history: undefined, had: { epoch: 2, seq: 11 } })
+  expect(takeover.choose(a, 0)).toBe(undefined)
+  takeover.sealed(c, { ...sealed, history: undefined, had: { epoch: 2, seq: 9 } })
+  expect(takeover.choose(a, 0)).toMatchObject({ from: a })
 })

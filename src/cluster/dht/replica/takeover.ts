@@ -9,7 +9,8 @@ import type { Sealed } from './message.ts'
  * anything of earlier epochs any more. A write that was answered is at `write` of them, so of any
  * `seal` of them at least one had it; the history that ends last, and no earlier than what any of these
  * had, has it too. One that is incomplete is counted and cannot be chosen. One that cannot tell what it had is not counted
- * before everybody has answered: then there is nothing more to be found.
+ * before everybody has answered, and nobody has had more than the best history: then there is nothing more to be found. Otherwise
+ * what an incomplete one had may have been acknowledged, and nobody leads until it is found.
  */
 export class Takeover {
   readonly epoch: number
@@ -51,11 +52,13 @@ export class Takeover {
     if (isHasty && this.age < patienceTicks) return undefined
     const best = this.#best(self)
     if (best === undefined) return undefined
-    const isTrusted = this.#answers.size === this.#replicas.length || this.#quorums.write === 1
-    const isCovered = ({ had }: Sealed) =>
-      had === undefined ? isTrusted : compareVersions(had, endOf(best.history)) <= 0
-    const covered = [...this.#answers.values()].filter(isCovered)
-    return covered.length < this.#quorums.seal ? undefined : best
+    const answers = [...this.#answers.values()]
+    const end = endOf(best.history)
+    const isBeyond = ({ had }: Sealed) => had !== undefined && compareVersions(had, end) > 0
+    const isAll = answers.length === this.#replicas.length && !answers.some(isBeyond)
+    const isTrusted = isAll || this.#quorums.write === 1
+    const isCovered = (answer: Sealed) => (answer.had === undefined ? isTrusted : !isBeyond(answer))
+    return answers.filter(isCovered).length < this.#quorums.seal ? undefined : best
   }
 
   #best(self: NodeId): Adoption | undefined {
