@@ -122,7 +122,7 @@ export class ClusterMember implements ClusterAdmin {
       counts: this.dropped,
       hello: () => this.#gate.hello(),
       admit: (hello, sought) => this.#admit(hello, sought),
-      onFrame: (from, channel, payload) => this.#receive(from, channel, payload),
+      onMessage: (from, channel, payload) => this.#receive(from, channel, payload),
       onConnected: (peer) => this.#connected(peer),
       onDisconnected: (peer, reason) => this.#disconnected(peer, reason),
       onDrain: (peer) => this.network.drained(peer),

@@ -123,7 +123,7 @@ export class Acceptor {
         )
       },
       onMessage: (channel, payload) => {
-        if (hello !== undefined) transport.onFrame(hello.node, channel, payload)
+        if (hello !== undefined) transport.onMessage(hello.node, channel, payload)
       },
       onDropped: (fault) => this.#blame(key, fault),
       onEnd: () => {

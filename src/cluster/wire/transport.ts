@@ -46,7 +46,7 @@ export type TransportOptions = {
    */
   admit(hello: Hello, sought?: string): Admission | Promise<Admission>
   /** `payload` is the receiver's; it is a view that keeps alive the memory around it. */
-  onFrame(from: NodeId, channel: Channel, payload: Uint8Array): void
+  onMessage(from: NodeId, channel: Channel, payload: Uint8Array): void
   /** `send` reaches `peer` from now on. */
   onConnected(peer: NodeId): void
   /** `send` does not reach `peer` any more; why, for the operator. */

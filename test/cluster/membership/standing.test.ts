@@ -44,18 +44,18 @@ async function ofTwo(): Promise<MemberSetting & { readonly other: string; roster
 /** What resolves once the node has heard such a message, and how it hears them. */
 function hearing(until: (message: Message) => boolean) {
   const { promise, resolve } = Promise.withResolvers<void>()
-  const onFrame = (_: NodeId, __: number, payload: Uint8Array) => {
+  const onMessage = (_: NodeId, __: number, payload: Uint8Array) => {
     const message = decodeMessage(payload)
     if (message.ok && until(message.value)) resolve()
   }
-  return { heard: promise, onFrame }
+  return { heard: promise, onMessage }
 }
 
 test('a disk that was rolled back is refused for good, whoever still knows that it was', async () => {
   const { other, roster, ...setting } = await ofTwo()
   const n2Node = peerAt(n2, other, {
     says: { roster: rosterHash(roster) },
-    onFrame(from, _, payload) {
+    onMessage(from, _, payload) {
       const message = decodeMessage(payload)
       if (!message.ok || message.value.kind !== 'recall') return
       const { boot } = message.value
@@ -115,13 +115,13 @@ async function binds(founding: 'form' | 'join'): Promise<boolean> {
   })
   const disk = await diskAt(own, { epoch: 1, members })
   let [fetches, isBinding] = [0, false]
-  const { heard, onFrame } = hearing((message) => {
+  const { heard, onMessage } = hearing((message) => {
     if (message.kind === 'fetch') fetches++
     isBinding ||= JSON.stringify(message).includes('bind')
     return isBinding || fetches > 2 * TICKS_BETWEEN_CHANGES
   })
   const says = { roster: rosterHash(roster) }
-  const n2Node = peerAt(n2, other, { says, onFrame })
+  const n2Node = peerAt(n2, other, { says, onMessage })
   await n2Node.start()
   n2Node.transport.setPeers([{ id: n1, address: setting.address, incarnation: undefined }])
   await start({ ...own, disk })

@@ -55,7 +55,7 @@ export class TestNode {
         hello.cluster === this.says.cluster
           ? { admit: true }
           : { admit: false, reason: 'foreign-cluster' },
-      onFrame: (from, channel, payload) => {
+      onMessage: (from, channel, payload) => {
         const mark = channel === CONSENSUS_CHANNEL ? '' : `#${channel} `
         this.#note(`${from}: ${mark}${payload.length > 100 ? payload.length : text(payload)}`)
       },
