@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { NodeId } from '../../../src/base/ids.ts'
 import { PULLS_MAX } from '../../../src/cluster/dht/host/pulls.ts'
-import { decodeParcels, type Parcel } from '../../../src/cluster/dht/host/replica-codec.ts'
+import { decodeParcel, type Parcel } from '../../../src/cluster/dht/host/replica-codec.ts'
 import { eventually, HostWorld } from './host-world.ts'
 
 /** More than may ask at once. */
@@ -48,15 +48,13 @@ function writeAll(value: string): Promise<void> {
 /** `isHeld`: frames with pages for the third node wait for `release`. */
 function observe(isHeld: boolean): void {
   world.network.observe = (from: NodeId, to: NodeId, payload: Uint8Array) => {
-    const parcels = decodeParcels(payload) ?? []
-    if (from === world.idOf(3))
-      pulls.push(...parcels.filter(({ message: { kind } }) => kind === 'pull'))
-    if (to !== world.idOf(3)) return undefined
-    const found = parcels.filter(
-      ({ message: { kind } }) => kind === 'records' || kind === 'entries',
-    )
-    pages.push(...found)
-    return isHeld && found.length > 0 ? released : undefined
+    const parcel = decodeParcel(payload)
+    const kind = parcel?.message.kind
+    if (parcel && from === world.idOf(3) && kind === 'pull') pulls.push(parcel)
+    if (parcel === undefined || to !== world.idOf(3)) return undefined
+    if (kind !== 'records' && kind !== 'entries') return undefined
+    pages.push(parcel)
+    return isHeld ? released : undefined
   }
 }
 

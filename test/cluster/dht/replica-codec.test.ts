@@ -3,10 +3,12 @@ import { expect, test } from 'vitest'
 import { utf8 } from '../../../src/base/bytes.ts'
 import type { PartitionId, RequestId } from '../../../src/base/ids.ts'
 import { encodeEntry } from '../../../src/cluster/dht/entry.ts'
-import { decodeParcels, encodeParcels } from '../../../src/cluster/dht/host/replica-codec.ts'
+import { decodeParcel, encodeParcel } from '../../../src/cluster/dht/host/replica-codec.ts'
 import { entryKey, entryPrefix, recordKey } from '../../../src/cluster/dht/key.ts'
+import { PAGE_BYTES_MAX } from '../../../src/cluster/dht/replica/bound.ts'
 import type { ReplicaMessage } from '../../../src/cluster/dht/replica/message.ts'
 import { encodeRecord } from '../../../src/cluster/dht/replica/record.ts'
+import { PAYLOAD_BYTES_MAX } from '../../../src/cluster/wire/frame.ts'
 import { Random } from '../../sim/random.ts'
 
 const partition = 1_031 as PartitionId
@@ -61,12 +63,14 @@ const MESSAGES: readonly ReplicaMessage[] = [
 const PARCELS = MESSAGES.map((message) => ({ partition, message }))
 
 test('whatever replicas say comes back as it was said', () => {
-  expect(normal(decodeParcels(encodeParcels(PARCELS)))).toEqual(normal(PARCELS))
+  for (const parcel of PARCELS) {
+    expect(normal(decodeParcel(encodeParcel(parcel)))).toEqual(normal(parcel))
+  }
 })
 
 test('what is of another partition is refused', () => {
   for (const { message } of PARCELS) {
-    const decoded = decodeParcels(encodeParcels([{ partition: 7 as PartitionId, message }]))
+    const decoded = decodeParcel(encodeParcel({ partition: 7 as PartitionId, message }))
     const names = 'keys' in message || 'entries' in message || ('write' in message && message.write)
     expect([message.kind, decoded === undefined]).toEqual([message.kind, Boolean(names)])
   }
@@ -76,7 +80,7 @@ const packr = new Packr({ useRecords: false })
 
 test.each([
   ['no list', 7],
-  ['a list that does not come out even', [7, 'seal']],
+  ['a list that is too short', [7, 'seal']],
   ['an unknown kind', [7, 'toString', []]],
   ['a partition beyond the last', [2_048, 'seal', [1]]],
   ['a part too few', [7, 'seal', []]],
@@ -84,24 +88,34 @@ test.each([
   ['a write after another than the one before it', [7, 'append', broken()]],
   ['a run that ends before it begins', [7, 'sealed', [1, [[1, 3, 2]], [1, 3]]]],
 ])('%s is refused', (_, packed) => {
-  expect(decodeParcels(packr.pack(packed))).toBe(undefined)
+  expect(decodeParcel(packr.pack(packed))).toBe(undefined)
 })
 
 function broken(): unknown {
   return [3, [], [2, 1], [[3, 9], [2, 7], record, []]]
 }
 
-test('no damage to a frame gets through as something that cannot be said', () => {
+test('no damage gets through as something that cannot be said', () => {
   const random = new Random(7)
-  const whole = encodeParcels(PARCELS)
+  const all = PARCELS.map(encodeParcel)
   for (let i = 0; i < 3_000; i++) {
-    const bytes = Uint8Array.from(whole)
+    const bytes = Uint8Array.from(random.pick(all))
     for (let j = random.int(1, 4); j > 0; j--) {
       bytes[random.int(0, bytes.length - 1)] = random.int(0, 255)
     }
-    const decoded = decodeParcels(bytes.subarray(0, random.int(0, bytes.length)))
-    if (decoded !== undefined) expect(decodeParcels(encodeParcels(decoded))).toBeDefined()
+    const decoded = decodeParcel(bytes.subarray(0, random.int(0, bytes.length)))
+    if (decoded !== undefined) expect(decodeParcel(encodeParcel(decoded))).toBeDefined()
   }
+})
+
+test('the largest page fits its frame', () => {
+  const value = encodeEntry({ version, value: new Uint8Array(200_000) })
+  const entries = Array.from({ length: Math.floor(PAGE_BYTES_MAX / value.length) }, () => ({
+    key,
+    value,
+  }))
+  const message = { kind: 'records', epoch, turn: 1, older: [], newer: [], entries } as const
+  expect(encodeParcel({ partition, message }).length).toBeLessThan(PAYLOAD_BYTES_MAX)
 })
 
 /** Bytes come back as views of a buffer; they are compared as numbers. */

@@ -1,7 +1,7 @@
 import type { NodeId, RequestId } from '../../../src/base/ids.ts'
 import type { Version } from '../../../src/base/port.ts'
 import { encodeEntry } from '../../../src/cluster/dht/entry.ts'
-import { encodeParcels } from '../../../src/cluster/dht/host/replica-codec.ts'
+import { encodeParcel } from '../../../src/cluster/dht/host/replica-codec.ts'
 import { entryKey, entryPrefix, recordKey } from '../../../src/cluster/dht/key.ts'
 import { BOUNDS, type ReplicaBounds } from '../../../src/cluster/dht/replica/bound.ts'
 import { Fetch, type LogChange } from '../../../src/cluster/dht/replica/fetch.ts'
@@ -44,7 +44,7 @@ export class Transfer {
       scan: (range) => this.#scan(this.scansThere, range),
       send: (_, page) => {
         this.pages.push(page)
-        this.frameBytes.push(encodeParcels([{ partition, message: page }]).length)
+        this.frameBytes.push(encodeParcel({ partition, message: page }).length)
       },
     })
   }

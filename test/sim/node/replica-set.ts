@@ -1,6 +1,6 @@
 /** The replicas of one life of a node: the shipped cores over an engine that keeps what was committed. */
 import type { NodeId, PartitionId } from '../../../src/base/ids.ts'
-import { decodeParcels, encodeParcels } from '../../../src/cluster/dht/host/replica-codec.ts'
+import { decodeParcel, encodeParcel } from '../../../src/cluster/dht/host/replica-codec.ts'
 import { prefixEnd, recordPrefix } from '../../../src/cluster/dht/key.ts'
 import type { ReplicaBounds } from '../../../src/cluster/dht/replica/bound.ts'
 import type {
@@ -53,11 +53,10 @@ export class ReplicaSet {
 
   /** A frame of `from`. */
   receive(from: NodeId, bytes: Uint8Array): void {
-    const parcels = decodeParcels(bytes)
-    if (parcels === undefined) throw new Error('a replica says what others refuse')
-    for (const { partition, message } of parcels) {
-      this.#step(this.#of(partition), { kind: 'message', from, message })
-    }
+    const parcel = decodeParcel(bytes)
+    if (parcel === undefined) throw new Error('a replica says what others refuse')
+    const { partition, message } = parcel
+    this.#step(this.#of(partition), { kind: 'message', from, message })
   }
 
   tick(): void {
@@ -136,7 +135,7 @@ export class ReplicaSet {
           break
         }
         case 'send':
-          this.#options.send(effect.to, encodeParcels([{ partition, message: effect.message }]))
+          this.#options.send(effect.to, encodeParcel({ partition, message: effect.message }))
           break
         case 'scan':
           this.#scan(hosted, effect)

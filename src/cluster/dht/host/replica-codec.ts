@@ -1,4 +1,4 @@
-/** How replicas speak to each other over the network: a frame holds what they have to say at one moment. */
+/** How replicas speak to each other over the network. */
 import { Packr } from 'msgpackr'
 import type { PartitionId } from '../../../base/ids.ts'
 import { VALUE_BYTES_MAX, type Version } from '../../../base/port.ts'
@@ -13,74 +13,33 @@ import { decodeRecord } from '../replica/index.ts'
 /** A message to the replica of a partition. */
 export type Parcel = { readonly partition: PartitionId; readonly message: ReplicaMessage }
 
-/** The msgpack of a list with partition, kind and parts of each. The bytes are the caller's. */
-export function encodeParcels(parcels: readonly Parcel[]): Uint8Array {
-  const packed: unknown[] = []
-  for (const { partition, message } of parcels) {
-    const field = FIELDS[message.kind] as Field<ReplicaMessage>
-    packed.push(partition, message.kind, field.pack(message))
-  }
-  return packr.pack(packed)
+/** The msgpack of a list of partition, kind and parts. The bytes are the caller's. */
+export function encodeParcel({ partition, message }: Parcel): Uint8Array {
+  const field = FIELDS[message.kind] as Field<ReplicaMessage>
+  return packr.pack([partition, message.kind, field.pack(message)])
 }
 
 /**
  * The inverse; undefined for anything else. Every type, range and length is checked, and that keys are of the partition: what
  * is returned may go into the core. Bytes are views of `bytes`.
  */
-export function decodeParcels(bytes: Uint8Array): readonly Parcel[] | undefined {
+export function decodeParcel(bytes: Uint8Array): Parcel | undefined {
   try {
     const packed: unknown = packr.unpack(bytes)
-    if (!Array.isArray(packed) || packed.length % 3 !== 0) return undefined
-    const parcels: Parcel[] = []
-    for (let at = 0; at < packed.length; at += 3) {
-      const kind: unknown = packed[at + 1]
-      if (!isKind(kind)) return undefined
-      const message = { kind, ...FIELDS[kind].unpack(packed[at + 2]) } as ReplicaMessage
-      const parcel = { partition: partitionNumber.unpack(packed[at]), message }
-      if (!isOfPartition(parcel)) return undefined
-      parcels.push(parcel)
-    }
-    return parcels
+    if (!Array.isArray(packed) || packed.length !== 3) return undefined
+    const [number, kind, parts]: unknown[] = packed
+    if (!isKind(kind)) return undefined
+    const message = { kind, ...FIELDS[kind].unpack(parts) } as ReplicaMessage
+    const parcel = { partition: partitionNumber.unpack(number), message }
+    return isOfPartition(parcel) ? parcel : undefined
   } catch {
     // Whatever has been sent instead, there is nothing to be done with it.
     return undefined
   }
 }
 
-/** What a message takes in a frame, about. */
-export function parcelBytes({ message }: Parcel): number {
-  let bytes = MESSAGE_BYTES
-  const add = ({ key, value }: { key: Uint8Array; value: Uint8Array | undefined }) => {
-    bytes += key.length + (value?.length ?? 0)
-  }
-  switch (message.kind) {
-    case 'append':
-      bytes += message.history.length * RUN_BYTES + (message.write?.record.length ?? 0)
-      for (const entry of message.write?.entries ?? []) add(entry)
-      break
-    case 'sealed':
-      bytes += (message.history?.length ?? 0) * RUN_BYTES
-      break
-    case 'pull':
-      for (const key of message.keys) bytes += key.length
-      break
-    case 'records':
-      for (const entry of [...message.older, ...message.newer, ...message.entries]) add(entry)
-      break
-    case 'entries':
-      for (const entry of message.entries) add(entry)
-      break
-  }
-  return bytes
-}
-
 /** Lists, numbers, texts, null and bytes are all that is used of msgpack. */
 const packr = new Packr({ useRecords: false })
-
-/** Of numbers and names. */
-const MESSAGE_BYTES = 128
-/** Three numbers at their longest. */
-const RUN_BYTES = 24
 
 const partitionNumber = below<PartitionId>(PARTITIONS_MAX)
 const epoch = below(2 ** 32)

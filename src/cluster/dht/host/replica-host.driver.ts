@@ -17,9 +17,8 @@ import { MarkTable } from './mark-table.driver.ts'
 import { type Held, Openings } from './openings.ts'
 import { operationBytes, type Persist, PersistQueue } from './persist-queue.ts'
 import { PULLS_MAX, Pulls } from './pulls.ts'
-import { decodeParcels } from './replica-codec.ts'
+import { decodeParcel, encodeParcel } from './replica-codec.ts'
 import { HealthCounts, type ReplicaHealth } from './replica-health.ts'
-import { ReplicaSender } from './replica-sender.driver.ts'
 
 /**
  * The replicas of this node: takes an input, steps the replica, performs the effects. A replica is opened when somebody uses it,
@@ -35,14 +34,13 @@ export class ReplicaHost {
   readonly #marks: MarkTable
   readonly #fail: (fault: unknown) => void
   readonly #queue: PersistQueue<Persisting>
-  readonly #sender: ReplicaSender | undefined
   readonly #hosted: (Hosted | undefined)[] = new Array(PARTITIONS_MAX)
   /** Those for which time may have to pass. */
   readonly #busy = new Set<Hosted>()
   readonly #openings = new Openings((partition, held) => this.#recover(partition, held))
   readonly #clients = new Clients()
-  readonly #pulls = new Pulls<Hosted>(PULLS_MAX, ({ partition }, { to, pull: message }) =>
-    this.#sender?.send(to, { partition, message }),
+  readonly #pulls = new Pulls<Hosted>(PULLS_MAX, ({ partition }, { to, pull }) =>
+    this.#tell(to, partition, pull),
   )
   readonly #scans = new Turns(SCANS_MAX, Number.POSITIVE_INFINITY)
   readonly #applied: AppliedListener[] = []
@@ -65,7 +63,6 @@ export class ReplicaHost {
       refused: (items) => this.#refuse(items),
       failed: (fault) => this.#stop(fault),
     })
-    this.#sender = cluster === undefined ? undefined : new ReplicaSender(cluster.network)
     cluster?.network.listen(REPLICA_CHANNEL, {
       receive: (from, payload) => this.#receive(from, payload),
       connected: (peer) => this.#reached(peer),
@@ -151,7 +148,6 @@ export class ReplicaHost {
   /** Waits for the commits under way. No call may follow. */
   async close(): Promise<void> {
     clearInterval(this.#ticker)
-    this.#sender?.close()
     await this.#openings.settled()
     await this.#queue.idle()
     await this.#marks.close()
@@ -241,15 +237,14 @@ export class ReplicaHost {
   }
 
   #receive(from: NodeId, payload: Uint8Array): boolean {
-    const parcels = decodeParcels(payload)
-    if (parcels === undefined) return false
-    for (const { partition, message } of parcels) {
-      if (this.#refusal !== undefined) return true
-      const hosted = this.#hosted[partition]
-      if (hosted === undefined)
-        this.#openings.hold(partition, { from, message }).catch((fault) => this.#stop(fault))
-      else this.#deliver(hosted, from, message)
-    }
+    const parcel = decodeParcel(payload)
+    if (parcel === undefined) return false
+    if (this.#refusal !== undefined) return true
+    const { partition, message } = parcel
+    const hosted = this.#hosted[partition]
+    if (hosted === undefined)
+      this.#openings.hold(partition, { from, message }).catch((fault) => this.#stop(fault))
+    else this.#deliver(hosted, from, message)
     return true
   }
 
@@ -320,7 +315,14 @@ export class ReplicaHost {
       return
     }
     if (message.kind === 'appended') this.#setCurrent(hosted, true)
-    this.#sender?.send(to, { partition: hosted.partition, message })
+    this.#tell(to, hosted.partition, message)
+  }
+
+  /** What the network does not take is lost; whoever has said it says it again. */
+  #tell(to: NodeId, partition: PartitionId, message: ReplicaMessage): void {
+    const { network } = this.#options.cluster ?? {}
+    if (network?.isConnected(to))
+      network.send(to, REPLICA_CHANNEL, encodeParcel({ partition, message }))
   }
 
   async #scan(hosted: Hosted, { range, token }: Extract<ReplicaEffect, { kind: 'scan' }>) {
