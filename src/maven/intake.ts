@@ -33,8 +33,7 @@ export async function takeIn(
 ): Promise<Result<Content, Refusal>> {
   const iterator = body[Symbol.asyncIterator]()
   try {
-    const isLarge = (limits.sizeBytes ?? 0) > INLINE_BYTES_MAX
-    return await (isLarge ? streamFrom : takeFrom)(iterator, blobs, limits)
+    return await takeFrom(iterator, blobs, limits)
   } finally {
     await iterator.return?.()
   }
@@ -100,26 +99,6 @@ async function takeFrom(
     return err(interrupted(cause))
   }
   return storeBlob(rejoin(head, iterator), blobs, limits)
-}
-
-/** What is known to be large goes to the blob store as it comes, from its first piece on: who sends nothing takes no place there. */
-async function streamFrom(
-  iterator: AsyncIterator<Uint8Array>,
-  blobs: BlobStore,
-  limits: IntakeLimits,
-): Promise<Result<Content, Refusal>> {
-  let first: IteratorResult<Uint8Array> | undefined
-  try {
-    first = await iterator.next()
-  } catch (cause) {
-    return err(interrupted(cause))
-  }
-  const next = () => {
-    const piece = first
-    first = undefined
-    return piece === undefined ? iterator.next() : Promise.resolve(piece)
-  }
-  return storeBlob({ [Symbol.asyncIterator]: () => ({ next }) }, blobs, limits)
 }
 
 /** Most small bodies come in one piece. */

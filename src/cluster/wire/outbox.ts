@@ -29,7 +29,7 @@ export class Outbox {
     return isTaken
   }
 
-  /** The messages to send next, at most `bytesMax` of payload; one is always taken, however large. Empty when nothing waits. */
+  /** The messages to send next, at most `bytesMax` with what each costs beside its payload, but at least one. Empty when nothing waits. */
   take(bytesMax: number): readonly Message[] {
     const taken: Message[] = []
     let bytes = 0

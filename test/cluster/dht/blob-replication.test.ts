@@ -1,5 +1,6 @@
-import { afterEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Digest, NodeId } from '../../../src/base/ids.ts'
+import type { BlobReplication } from '../../../src/cluster/dht/blob/blob-replication.driver.ts'
 import { entriesOf } from '../../../src/cluster/dht/blob/manifest.ts'
 import { blobOf, blobStoreConformance, inPieces, readAll } from '../../conformance/blob-store.ts'
 import { seededRandom } from '../../twin/random.ts'
@@ -181,9 +182,7 @@ describe('uploads', () => {
     void put(world, 'n1')
     await vi.waitFor(async () => expect((await chunkFiles(disk)).length).toBe(2))
     world.crash('n1')
-    await vi.waitFor(async () => expect(await chunkFiles(disk)).toEqual([]), {
-      timeout: 5_000,
-    })
+    await vi.waitFor(async () => expect(await chunkFiles(disk)).toEqual([]), 5_000)
   })
 
   test('survive connections that break', async () => {
@@ -260,166 +259,140 @@ describe('reads', () => {
   })
 })
 
+/** Timers that the keeper looks around by stand still, but for what a test lets pass. */
+function holdTimers(): void {
+  beforeEach(() => void vi.useFakeTimers({ toFake: ['setInterval', 'performance'] }))
+  afterEach(() => void vi.useRealTimers())
+}
+
+const letItLook = () => vi.advanceTimersByTimeAsync(6_000)
+
+async function settled(replication: BlobReplication): Promise<void> {
+  await letItLook()
+  await vi.waitFor(() => expect(replication.health.isSettled).toBe(true))
+}
+
 describe('the keeper', () => {
+  holdTimers()
+
   test('completes a new node, and says when it has', async () => {
-    vi.useFakeTimers({ toFake: ['setInterval', 'performance'] })
-    try {
-      const world = await openWorld({ nodes: ['n1', 'n2'] })
-      const blobs = [blob, ...Array.from({ length: 10 }, (_, i) => blobOf(20 + i, 200_000))]
-      for (const { bytes } of blobs) await world.node('n1').store.put(inPieces(bytes, 90_000))
-      const { replication } = await world.start('n3')
-      replication.start()
-      expect(replication.health.isSettled).toBe(false)
-      await vi.advanceTimersByTimeAsync(6_000)
-      await vi.waitFor(() => expect(replication.health.isSettled).toBe(true))
-      expect(replication.health).toEqual({ missing: 0, repaired: 12, isSettled: true })
-      for (const id of [n1, n2]) world.network.cut(n3, id)
-      await expectWhole(world, 'n3')
-    } finally {
-      vi.useRealTimers()
-    }
+    const world = await openWorld({ nodes: ['n1', 'n2'] })
+    const blobs = [blob, ...Array.from({ length: 10 }, (_, i) => blobOf(20 + i, 200_000))]
+    for (const { bytes } of blobs) await world.node('n1').store.put(inPieces(bytes, 90_000))
+    const { replication } = await world.start('n3')
+    replication.start()
+    expect(replication.health.isSettled).toBe(false)
+    await settled(replication)
+    expect(replication.health).toEqual({ missing: 0, repaired: 12, isSettled: true })
+    for (const id of [n1, n2]) world.network.cut(n3, id)
+    await expectWhole(world, 'n3')
   })
 
   test('tries again what nobody could give', async () => {
-    vi.useFakeTimers({ toFake: ['setInterval', 'performance'] })
-    try {
-      const world = await openWorld({ nodes: ['n1', 'n2'] })
-      await put(world, 'n1')
-      const { replication } = await world.start('n3')
-      for (const id of [n1, n2]) world.network.cut(n3, id)
-      replication.start()
-      await vi.advanceTimersByTimeAsync(6_000)
-      await vi.waitFor(() => expect(replication.health.missing).toBe(2))
-      expect(replication.health.isSettled).toBe(false)
-      for (const id of [n1, n2]) world.network.heal(n3, id)
-      await vi.advanceTimersByTimeAsync(6_000)
-      await vi.waitFor(() => expect(replication.health.isSettled).toBe(true))
-      expect(replication.health.repaired).toBe(2)
-    } finally {
-      vi.useRealTimers()
-    }
+    const world = await openWorld({ nodes: ['n1', 'n2'] })
+    await put(world, 'n1')
+    const { replication } = await world.start('n3')
+    for (const id of [n1, n2]) world.network.cut(n3, id)
+    replication.start()
+    await letItLook()
+    await vi.waitFor(() => expect(replication.health.missing).toBe(2))
+    expect(replication.health.isSettled).toBe(false)
+    for (const id of [n1, n2]) world.network.heal(n3, id)
+    await settled(replication)
+    expect(replication.health.repaired).toBe(2)
   })
 
   test('fetches the chunks of a manifest that comes without them', async () => {
-    vi.useFakeTimers({ toFake: ['setInterval', 'performance'] })
-    try {
-      const world = await openWorld()
-      const { replication } = world.node('n3')
-      replication.start()
-      await vi.advanceTimersByTimeAsync(6_000)
-      await vi.waitFor(() => expect(replication.health.isSettled).toBe(true))
-      world.network.cut(n1, n3)
-      await put(world, 'n1')
-      for await (const page of world.manifests.values()) replication.notice(page)
-      await vi.advanceTimersByTimeAsync(6_000)
-      await vi.waitFor(() => expect(replication.health.repaired).toBe(2))
-      world.network.cut(n2, n3)
-      await expectWhole(world, 'n3')
-    } finally {
-      vi.useRealTimers()
-    }
+    const world = await openWorld()
+    const { replication } = world.node('n3')
+    replication.start()
+    await settled(replication)
+    world.network.cut(n1, n3)
+    await put(world, 'n1')
+    for await (const page of world.manifests.values()) replication.notice(page)
+    await letItLook()
+    await vi.waitFor(() => expect(replication.health.repaired).toBe(2))
+    world.network.cut(n2, n3)
+    await expectWhole(world, 'n3')
   })
 
   test('is not settled before it has looked at what it had missed, without a walk', async () => {
-    vi.useFakeTimers({ toFake: ['setInterval', 'performance'] })
-    try {
-      const world = await openWorld()
-      const { replication } = world.node('n3')
-      replication.start()
-      await vi.advanceTimersByTimeAsync(6_000)
-      await vi.waitFor(() => expect(replication.health.isSettled).toBe(true))
-      world.network.cut(n1, n3)
-      await put(world, 'n1')
-      for await (const page of world.manifests.values()) replication.notice(page)
-      expect(replication.health.isSettled).toBe(true)
-      replication.caughtUp()
-      expect(replication.health.isSettled).toBe(false)
-      await vi.advanceTimersByTimeAsync(6_000)
-      await vi.waitFor(() => expect(replication.health.isSettled).toBe(true))
-      expect(replication.health.repaired).toBe(2)
-      expect(world.walks).toBe(1)
-    } finally {
-      vi.useRealTimers()
-    }
+    const world = await openWorld()
+    const { replication } = world.node('n3')
+    replication.start()
+    await settled(replication)
+    world.network.cut(n1, n3)
+    await put(world, 'n1')
+    for await (const page of world.manifests.values()) replication.notice(page)
+    expect(replication.health.isSettled).toBe(true)
+    replication.caughtUp()
+    expect(replication.health.isSettled).toBe(false)
+    await settled(replication)
+    expect(replication.health.repaired).toBe(2)
+    expect(world.walks).toBe(1)
   })
 
   test('looks again for chunks whose partition it holds since after it looked at their manifest', async () => {
-    vi.useFakeTimers({ toFake: ['setInterval', 'performance'] })
-    try {
-      const world = await openWorld()
-      world.replicas = [n1, n2]
-      const { replication } = world.node('n3')
-      replication.tableChanged()
-      replication.start()
-      await put(world, 'n1')
-      for await (const page of world.manifests.values()) replication.notice(page)
-      await vi.advanceTimersByTimeAsync(6_000)
-      await vi.waitFor(() => expect(replication.health.isSettled).toBe(true))
-      expect(replication.health.repaired).toBe(0)
-      world.replicas = [n1, n2, n3]
-      replication.tableChanged()
-      expect(replication.health.isSettled).toBe(false)
-      await vi.advanceTimersByTimeAsync(6_000)
-      await vi.waitFor(() => expect(replication.health.isSettled).toBe(true))
-      expect(replication.health.repaired).toBe(2)
-      replication.tableChanged()
-      expect(replication.health.isSettled).toBe(true)
-    } finally {
-      vi.useRealTimers()
-    }
+    const world = await openWorld()
+    world.replicas = [n1, n2]
+    const { replication } = world.node('n3')
+    replication.tableChanged()
+    replication.start()
+    await put(world, 'n1')
+    for await (const page of world.manifests.values()) replication.notice(page)
+    await settled(replication)
+    expect(replication.health.repaired).toBe(0)
+    world.replicas = [n1, n2, n3]
+    replication.tableChanged()
+    expect(replication.health.isSettled).toBe(false)
+    await settled(replication)
+    expect(replication.health.repaired).toBe(2)
+    replication.tableChanged()
+    expect(replication.health.isSettled).toBe(true)
   })
 })
 
 describe('copies that an upload has given up', () => {
+  holdTimers()
+
   test.each([
     ['a replica', 'n1'],
     ['a node that is none', 'n4'],
   ])('are made later by %s, which is not settled before', async (_, name) => {
-    vi.useFakeTimers({ toFake: ['setInterval', 'performance'] })
-    try {
-      const world = await openWorld({ nodes: ['n1', 'n2', 'n3', 'n4'] })
-      const { replication } = world.node(name)
-      replication.start()
-      await vi.advanceTimersByTimeAsync(6_000)
-      await vi.waitFor(() => expect(replication.health.isSettled).toBe(true))
-      const { disk } = world.node('n3')
-      disk.capacityBytes = 100_000
-      expect(await put(world, name)).toMatchObject({ ok: true })
-      await vi.waitFor(() => expect(replication.health.isSettled).toBe(false))
-      await vi.advanceTimersByTimeAsync(3_000)
-      expect(replication.health.isSettled).toBe(false)
-      disk.capacityBytes = Number.POSITIVE_INFINITY
-      await vi.waitFor(async () => {
-        await vi.advanceTimersByTimeAsync(1_000)
-        expect(replication.health.isSettled).toBe(true)
-      })
-      expect((await publishedAt(world, 'n3')).length).toBe(2)
-    } finally {
-      vi.useRealTimers()
-    }
+    const world = await openWorld({ nodes: ['n1', 'n2', 'n3', 'n4'] })
+    const { replication } = world.node(name)
+    replication.start()
+    await settled(replication)
+    const { disk } = world.node('n3')
+    disk.capacityBytes = 100_000
+    expect(await put(world, name)).toMatchObject({ ok: true })
+    await vi.waitFor(() => expect(replication.health.isSettled).toBe(false))
+    await vi.advanceTimersByTimeAsync(3_000)
+    expect(replication.health.isSettled).toBe(false)
+    disk.capacityBytes = Number.POSITIVE_INFINITY
+    await vi.waitFor(async () => {
+      await vi.advanceTimersByTimeAsync(1_000)
+      expect(replication.health.isSettled).toBe(true)
+    })
+    expect((await publishedAt(world, 'n3')).length).toBe(2)
   })
 
   test('are not sent to a replica that has got them by itself', async () => {
-    vi.useFakeTimers({ toFake: ['setInterval', 'performance'] })
-    try {
-      const world = await openWorld()
-      const [first, third] = [world.node('n1').replication, world.node('n3').replication]
-      first.start()
-      await vi.advanceTimersByTimeAsync(6_000)
-      world.network.cut(n1, n3)
-      await put(world, 'n1')
-      await vi.waitFor(() => expect(first.health.isSettled).toBe(false))
-      third.start()
-      await vi.advanceTimersByTimeAsync(6_000)
-      await vi.waitFor(() => expect(third.health.repaired).toBe(2))
-      expect(first.health.isSettled).toBe(false)
-      world.network.heal(n1, n3)
-      await vi.waitFor(async () => {
-        await vi.advanceTimersByTimeAsync(10_000)
-        expect(first.health.isSettled).toBe(true)
-      })
-    } finally {
-      vi.useRealTimers()
-    }
+    const world = await openWorld()
+    const [first, third] = [world.node('n1').replication, world.node('n3').replication]
+    first.start()
+    await letItLook()
+    world.network.cut(n1, n3)
+    await put(world, 'n1')
+    await vi.waitFor(() => expect(first.health.isSettled).toBe(false))
+    third.start()
+    await letItLook()
+    await vi.waitFor(() => expect(third.health.repaired).toBe(2))
+    expect(first.health.isSettled).toBe(false)
+    world.network.heal(n1, n3)
+    await vi.waitFor(async () => {
+      await vi.advanceTimersByTimeAsync(10_000)
+      expect(first.health.isSettled).toBe(true)
+    })
   })
 })
