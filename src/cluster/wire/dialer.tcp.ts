@@ -4,13 +4,14 @@ import { Connection } from './connection.tcp.ts'
 import { DialingHandshake, NONCE_BYTES } from './handshake.ts'
 import { Outbox } from './outbox.ts'
 import type { Dial } from './socket.tcp.ts'
-import type {
-  Admission,
-  Channel,
-  Hello,
-  Peer,
-  TransportLimits,
-  TransportOptions,
+import {
+  type Admission,
+  type Channel,
+  CONSENSUS_CHANNEL,
+  type Hello,
+  type Peer,
+  type TransportLimits,
+  type TransportOptions,
 } from './transport.ts'
 
 /** Keeps up the connection that this node sends on to one peer: dials, shakes hands, and begins again when it ends. */
@@ -27,6 +28,7 @@ export class Dialer {
   #retry: NodeJS.Timeout | undefined
   #deadline: NodeJS.Timeout | undefined
   #turn: NodeJS.Immediate | undefined
+  #isHurrying = false
   #isStopped = false
 
   constructor(peer: Peer, options: DialerOptions) {
@@ -59,11 +61,24 @@ export class Dialer {
     this.#dial()
   }
 
-  /** What is sent within one turn of the event loop leaves together. */
+  /**
+   * What is sent within one turn of the event loop leaves together. Consensus waits for the end of the callback only, and takes along
+   * what is there: the slot of all members waits for it, and a turn may have many requests.
+   */
   send(channel: Channel, payload: Uint8Array): boolean {
     if (!this.isConnected || !this.#outbox.add(channel, payload)) return false
-    this.#turn ??= setImmediate(() => this.#drain())
+    if (channel === CONSENSUS_CHANNEL) this.#hurry()
+    else this.#turn ??= setImmediate(() => this.#drain())
     return true
+  }
+
+  #hurry(): void {
+    if (this.#isHurrying) return
+    this.#isHurrying = true
+    process.nextTick(() => {
+      this.#isHurrying = false
+      this.#drain()
+    })
   }
 
   tick(): void {
