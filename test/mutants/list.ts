@@ -268,7 +268,7 @@ export const MUTANTS: readonly Mutant[] = [
     'forget R12: apply what was applied',
     SESSION,
     '    if (known) return known\n',
-    '    if (known && request.seq < 0) return known\n',
+    '    if (known && seq < 0) return known\n',
   ),
   mutant(
     'forget R12: take a copy of a forgotten request for a new one',
@@ -276,12 +276,7 @@ export const MUTANTS: readonly Mutant[] = [
     'at.stamp <= this.#floor',
     'at.stamp < 0 * this.#floor',
   ),
-  mutant(
-    'forget R12: serve a client that is unknown',
-    SESSION,
-    'request.seq > 1 || at.stamp',
-    'at.stamp',
-  ),
+  mutant('forget R12: serve a client that is unknown', SESSION, 'seq > 1 || at.stamp', 'at.stamp'),
   mutant(
     'keep the electorate of the start',
     LEDGER,

@@ -32,6 +32,7 @@ export function assertCommand({ operations, preconditions, requestId }: ControlC
     if (operation.kind === 'put') assertText(operation.value, CONTROL_VALUE_BYTES_MAX, 'value')
   }
   for (const { key } of preconditions) assertText(key, KEY_BYTES_MAX, 'key')
+  if (operations.length < 2) return
   const keys = new Set(operations.map(({ key }) => key))
   assert(keys.size === operations.length, 'a write that changes a key twice')
 }

@@ -73,7 +73,7 @@ export class ControlMachine implements StateMachine {
         if (decision.kind === 'refused') return decision.conflict
         if (decision.kind === 'full') return { kind: 'refused', why: 'state-full' }
         if (decision.kind === 'answered') return { kind: 'written', revision: decision.revision }
-        this.state.apply(decision.transition)
+        this.state.apply(decision)
         return { kind: 'written', revision: decision.transition.revision }
       }
       case 'add':

@@ -55,11 +55,10 @@ export function decodeResult(text: string): OrderedResult {
 /** Leaves room for what else a record holds: a few names, each shorter than a key. */
 const COMMAND_BYTES_MAX = FRAME_PAYLOAD_BYTES_MAX - 64 * 1_024
 
-/** A UTF-16 unit takes at most so many bytes in the JSON of a record. */
-const UNIT_BYTES_MAX = 6
+/** A UTF-16 unit takes at most so many bytes in UTF-8. */
+const UTF8_BYTES_MAX = 3
 
-/** A command is JSON within the JSON of a record: its quotes, and what it had to escape itself, grow once more. */
 function fitsIntoRecord(text: string): boolean {
-  if (text.length * UNIT_BYTES_MAX <= COMMAND_BYTES_MAX) return true
-  return utf8(JSON.stringify(text)).length <= COMMAND_BYTES_MAX
+  if (text.length * UTF8_BYTES_MAX <= COMMAND_BYTES_MAX) return true
+  return utf8(text).length <= COMMAND_BYTES_MAX
 }

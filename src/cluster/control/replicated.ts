@@ -26,7 +26,8 @@ import { Watch } from './watch.ts'
  */
 export class ReplicatedControlStore implements ControlStore {
   readonly #options: ReplicatedControlOptions
-  readonly #writes = new Map<string, Waiting<OrderedOutcome>>()
+  /** By the client of their session, in the order of their deadlines. */
+  readonly #writes = new Map<string, Write>()
   readonly #reads = new Map<number, Waiting<boolean>>()
   readonly #watches = new Set<Watch>()
   /** Sessions of the log without a request under way: a session has one at a time. */
@@ -74,11 +75,10 @@ export class ReplicatedControlStore implements ControlStore {
   async execute(command: OrderedCommand): Promise<OrderedOutcome> {
     const text = encodeOrdered(command)
     const session = this.#idle.pop() ?? this.#newSession()
-    const request = { ...session, command: text }
+    const { client, seq } = session
     const { promise, resolve } = Promise.withResolvers<OrderedOutcome>()
-    const key = keyOf(session)
-    this.#writes.set(key, { resolve, deadline: this.#tick + TICKS_MAX })
-    this.#options.input({ kind: 'request', request })
+    this.#writes.set(client, { seq, resolve, deadline: this.#tick + TICKS_MAX })
+    this.#options.input({ kind: 'request', request: { client, seq, command: text } })
     return promise
   }
 
@@ -103,9 +103,9 @@ export class ReplicatedControlStore implements ControlStore {
   /** Time has passed, as for the replica. What waits too long is answered without it. */
   tick(): void {
     this.#tick++
-    for (const [key, write] of this.#writes) {
+    for (const [client, write] of this.#writes) {
       if (write.deadline > this.#tick) break
-      this.#writes.delete(key)
+      this.#writes.delete(client)
       const reason = 'the cluster did not answer in time'
       write.resolve(err({ kind: 'outcome-unknown', reason }))
     }
@@ -136,13 +136,11 @@ export class ReplicatedControlStore implements ControlStore {
     this.#reads.delete(id)
   }
 
-  #answer(session: Session, outcome: Outcome): void {
-    const key = keyOf(session)
-    const waiting = this.#writes.get(key)
+  #answer({ client, seq }: Session, outcome: Outcome): void {
+    const waiting = this.#writes.get(client)
     // Nobody waits any more: the session stays unused, for its request was given up.
-    if (!waiting) return
-    this.#writes.delete(key)
-    const { client, seq } = session
+    if (waiting?.seq !== seq) return
+    this.#writes.delete(client)
     switch (outcome.kind) {
       case 'applied':
         this.#idle.push({ client, seq: seq + 1 })
@@ -182,6 +180,8 @@ type Session = { readonly client: string; readonly seq: number }
 
 type Waiting<T> = { readonly resolve: (value: T) => void; readonly deadline: number }
 
+type Write = Waiting<OrderedOutcome> & { readonly seq: number }
+
 /** At a tick of 20 ms this is ten seconds: a cluster that is well answers in a few milliseconds. */
 const TICKS_MAX = 500
 
@@ -196,8 +196,4 @@ const CUT_OFF: Unavailable = {
 const FULL: Unavailable = {
   kind: 'unavailable',
   reason: 'the control state is full: delete keys that are not needed any more',
-}
-
-function keyOf({ client, seq }: Session): string {
-  return `${seq} ${client}`
 }

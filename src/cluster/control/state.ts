@@ -74,7 +74,8 @@ export class ControlState {
       if (current === (revision === 'absent' ? undefined : revision)) continue
       return { kind: 'refused', conflict: { kind: 'conflict', key, current } }
     }
-    if (!this.#hasRoom(operations)) return { kind: 'full' }
+    const growth = this.#growthOf(operations)
+    if (growth > 0 && this.#entryUnits + growth > CONTROL_STATE_UNITS_MAX) return { kind: 'full' }
     const revision = this.#revision + 1
     const changes: ControlChange[] = []
     for (const operation of operations) {
@@ -82,13 +83,14 @@ export class ControlState {
       if (operation.kind === 'put') changes.push({ key, value: operation.value, revision })
       else if (this.#entries.has(key)) changes.push({ key, value: undefined, revision })
     }
-    return { kind: 'accepted', transition: { revision, requestId, changes } }
+    return { kind: 'accepted', transition: { revision, requestId, changes }, growth }
   }
 
-  apply(transition: Transition): void {
+  /** Carries out what was decided in this very state. */
+  apply({ transition, growth }: Accepted): void {
     assert(transition.revision === this.#revision + 1, 'a transition that is not the next')
+    this.#entryUnits += growth
     for (const { key, value, revision } of transition.changes) {
-      this.#entryUnits += this.#growth(key, value)
       if (value === undefined) this.#entries.delete(key)
       else this.#entries.set(key, { value, revision })
     }
@@ -140,18 +142,15 @@ export class ControlState {
     this.#revision = 0
   }
 
-  #hasRoom(operations: readonly ControlOperation[]): boolean {
+  /** By how much the entries grow, in units. */
+  #growthOf(operations: readonly ControlOperation[]): number {
     let growth = 0
     for (const operation of operations) {
+      const { key } = operation
       const value = operation.kind === 'put' ? operation.value : undefined
-      growth += this.#growth(operation.key, value)
+      growth += unitsOf(key, value) - unitsOf(key, this.#entries.get(key)?.value)
     }
-    return growth <= 0 || this.#entryUnits + growth <= CONTROL_STATE_UNITS_MAX
-  }
-
-  /** By how much the entries grow when `key` gets `value`, or none. */
-  #growth(key: string, value: string | undefined): number {
-    return unitsOf(key, value) - unitsOf(key, this.#entries.get(key)?.value)
+    return growth
   }
 
   #remember(transition: Transition): void {
@@ -181,7 +180,14 @@ export type ControlDecision =
   | { readonly kind: 'refused'; readonly conflict: ControlConflict }
   /** The entries would take more than `CONTROL_STATE_UNITS_MAX`. */
   | { readonly kind: 'full' }
-  | { readonly kind: 'accepted'; readonly transition: Transition }
+  | Accepted
+
+/** `growth`: of the entries, in units. */
+type Accepted = {
+  readonly kind: 'accepted'
+  readonly transition: Transition
+  readonly growth: number
+}
 
 /** Entries, and the retained transitions that led to them, oldest first. */
 export type ControlStateSnapshot = {

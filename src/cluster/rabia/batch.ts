@@ -39,7 +39,7 @@ export function batchId(origin: NodeId, boot: string, seq: number): BatchId {
 export function bundle(parts: readonly [Batch, ...Batch[]]): Batch {
   const [first] = parts
   if (parts.length === 1) return first
-  return {
+  const whole = {
     id: parts.map(({ id }) => id).join(JOINT) as BatchId,
     origin: first.origin,
     seq: parts.at(-1)?.seq ?? first.seq,
@@ -47,6 +47,13 @@ export function bundle(parts: readonly [Batch, ...Batch[]]): Batch {
     stamp: Math.min(...parts.map(({ stamp }) => stamp)),
     requests: parts.flatMap(({ requests }) => requests),
   }
+  bundled.set(whole, parts)
+  return whole
+}
+
+/** What a batch was bundled of; itself, when nothing was. */
+export function bundledIn(batch: Batch): readonly Batch[] {
+  return bundled.get(batch) ?? [batch]
 }
 
 /** The ids of what was bundled under `id`; itself, when nothing was. */
@@ -56,3 +63,5 @@ export function partsOf(id: BatchId): readonly BatchId[] {
 
 /** No name of a node has it. */
 const JOINT = '+'
+
+const bundled = new WeakMap<Batch, readonly Batch[]>()

@@ -1,3 +1,4 @@
+import { assert } from '../../base/assert.ts'
 import type { SlotNumber } from './ballot.ts'
 import { type Batch, type BatchId, partsOf } from './batch.ts'
 import { decodeBatch, encodeBatch } from './batch-codec.ts'
@@ -74,7 +75,7 @@ export class History {
       const decision = this.#decisions[at]
       units += decision?.units ?? 0
       if (found.length > 0 && units > RANGE_UNITS_MAX) break
-      found.push(decision ? decodeBatch(decision.bytes) : null)
+      found.push(decision ? batchOf(decision) : null)
       if (found.length === RANGE_SLOTS_MAX) break
     }
     return found
@@ -104,6 +105,12 @@ export class History {
       this.#start = 0
     }
   }
+}
+
+function batchOf({ bytes }: Decision): Batch {
+  const batch = decodeBatch(bytes)
+  assert(batch !== undefined, 'what was kept is as it was encoded')
+  return batch
 }
 
 type Decision = { readonly id: BatchId; readonly units: number; readonly bytes: Uint8Array }

@@ -1,5 +1,6 @@
 export type * from './ballot.ts'
 export * from './batch.ts'
+export * from './batch-codec.ts'
 export type * from './effect.ts'
 export * from './electorate.ts'
 export type * from './machine.ts'

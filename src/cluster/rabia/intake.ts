@@ -8,6 +8,7 @@ import type { Sessions } from './session.ts'
 /** The requests of this node's clients: who waits for an answer, gets it, and which requests still need a batch. Bounded. */
 export class Intake {
   readonly #options: IntakeOptions
+  /** By client, who has one request open at a time. */
   readonly #waiting = new Map<string, Request>()
   readonly #open = new Map<BatchId, Batch>()
   #unsealed: Request[] = []
@@ -28,15 +29,20 @@ export class Intake {
     return [...this.#open.values()]
   }
 
-  /** Takes the request, or says why not. One that waits already is taken again without effect. */
+  /**
+   * Takes the request, or says why not. One that waits already is taken again without effect; the next one of its client takes its
+   * place, for nobody waits for it any more.
+   */
   accept(request: Request): string | undefined {
     const { requests, requestUnits } = this.#options.limits
-    if (this.#waiting.has(keyOf(request))) return undefined
+    const earlier = this.#waiting.get(request.client)
+    if (earlier !== undefined && earlier.seq >= request.seq) return undefined
     if (this.#waiting.size >= requests) return `${requests} requests wait for agreement`
     if (this.#units + sizeOf(request) > requestUnits) {
       return `the requests that wait for agreement have reached ${requestUnits} units`
     }
-    this.#waiting.set(keyOf(request), request)
+    if (earlier !== undefined) this.#units -= sizeOf(earlier)
+    this.#waiting.set(request.client, request)
     this.#units += sizeOf(request)
     this.#unsealed.push(request)
     return undefined
@@ -67,21 +73,24 @@ export class Intake {
       if (known) this.settle(request, known)
     }
     for (const { id, requests } of this.open) {
-      if (!requests.some((request) => this.#waiting.has(keyOf(request)))) this.close(id)
+      if (!requests.some((request) => this.#waits(request))) this.close(id)
     }
   }
 
   /** Answers the client, if it waits for this request here. */
   settle(request: Request, outcome: Outcome): void {
-    const waiting = this.#waiting.get(keyOf(request))
-    if (!waiting) return
-    this.#waiting.delete(keyOf(request))
-    this.#units -= sizeOf(waiting)
+    if (!this.#waits(request)) return
+    this.#waiting.delete(request.client)
+    this.#units -= sizeOf(request)
     this.reply(request, outcome)
   }
 
   reply({ client, seq }: Request, outcome: Outcome): void {
     this.#options.out.push({ kind: 'reply', client, seq, outcome })
+  }
+
+  #waits({ client, seq }: Request): boolean {
+    return this.#waiting.get(client)?.seq === seq
   }
 
   #batchLength(): number {
@@ -111,10 +120,6 @@ type IntakeOptions = {
 
 /** One batch is being decided while the next one travels. */
 const OPEN_MAX = 2
-
-function keyOf(request: Request): string {
-  return `${request.seq} ${request.client}`
-}
 
 function sizeOf(request: Request): number {
   return request.command.length

@@ -1,8 +1,9 @@
+import { assert } from '../../base/assert.ts'
 import { concat, text, utf8 } from '../../base/bytes.ts'
 import { AetherError } from '../../base/fault.ts'
 import type { Ballot, SlotNumber } from './ballot.ts'
 import type { Batch, BatchId } from './batch.ts'
-import { encodeBatch } from './batch-codec.ts'
+import { decodeBatch, encodeBatch } from './batch-codec.ts'
 
 /**
  * What a node keeps of the protocol. A `ballot` is durable before it is sent; its `batch` is the body of a proposal.
@@ -24,41 +25,60 @@ export type LogRecord =
       readonly body: Batch | undefined
     }
 
-/** The first byte of every encoded record; a reader refuses another. */
-const FORMAT = 1
+/** The first byte of every encoded record; a reader refuses others than these. */
+const FORMAT = 2
 
-/** One record as bytes: the format number and JSON in UTF-8. */
+/** One record in JSON, bodies included, as earlier programs wrote it. */
+const JSON_FORMAT = 1
+
+/** Before the head: the format, and the head's length as 32 bits, little endian. */
+const START_BYTES = 5
+
+/** One record as bytes: the format, what it says in JSON, and its body as `encodeBatch` has it, if it has one. */
 export function encodeRecord(record: LogRecord): Uint8Array {
   const { head, body } = divided(record)
-  const start = Uint8Array.of(FORMAT)
-  if (body === undefined) return concat([start, utf8(JSON.stringify(head))])
-  // The body comes last and as it is: it is by far the most of the record, and others need the same bytes.
-  const opening = JSON.stringify(head).slice(0, -1)
-  return concat([start, utf8(`${opening},"${body.name}":`), encodeBatch(body.batch), END])
+  const json = utf8(JSON.stringify(head))
+  const start = new Uint8Array(START_BYTES)
+  start[0] = FORMAT
+  new DataView(start.buffer).setUint32(1, json.length, true)
+  return concat(body === undefined ? [start, json] : [start, json, encodeBatch(body)])
 }
 
-/** The inverse. The bytes have passed the log's checksum, so that a strange one was written by a newer program. */
+/** The inverse. The bytes have passed the log's checksum, so that strange ones were written by a newer program. */
 export function decodeRecord(bytes: Uint8Array): LogRecord {
-  if (bytes[0] !== FORMAT) {
-    throw new AetherError(
-      'data-format-newer',
-      `a consensus log record has format ${bytes[0]}, this program reads ${FORMAT}`,
-      'start the node with the version of the program that wrote its data',
-    )
+  switch (bytes[0]) {
+    case FORMAT:
+      return decodeParts(bytes)
+    case JSON_FORMAT:
+      return JSON.parse(text(bytes.subarray(1))) as LogRecord
+    default:
+      throw new AetherError(
+        'data-format-newer',
+        `a consensus log record has format ${bytes[0]}, this program reads up to ${FORMAT}`,
+        'start the node with the version of the program that wrote its data',
+      )
   }
-  return JSON.parse(text(bytes.subarray(1))) as LogRecord
+}
+
+function decodeParts(bytes: Uint8Array): LogRecord {
+  const view = new DataView(bytes.buffer, bytes.byteOffset)
+  const bodyStart = START_BYTES + view.getUint32(1, true)
+  const head = JSON.parse(text(bytes.subarray(START_BYTES, bodyStart))) as LogRecord
+  if (bodyStart === bytes.length) return head
+  // The reader of the log lends its bytes; those of a batch are kept.
+  const body = decodeBatch(bytes.slice(bodyStart))
+  assert(body !== undefined, 'the log holds what was written')
+  return head.kind === 'ballot' ? { ...head, batch: body } : { ...head, body }
 }
 
 function divided(record: LogRecord): {
   readonly head: object
-  readonly body: { readonly name: string; readonly batch: Batch } | undefined
+  readonly body: Batch | undefined
 } {
   if (record.kind === 'ballot') {
-    const { batch, ...head } = record
-    return { head, body: batch && { name: 'batch', batch } }
+    const { batch: body, ...head } = record
+    return { head, body }
   }
-  const { body: batch, ...head } = record
-  return { head, body: batch && { name: 'body', batch } }
+  const { body, ...head } = record
+  return { head, body }
 }
-
-const END = utf8('}')

@@ -23,12 +23,9 @@ export class Sessions {
   }
 
   /** The outcome of a request that needs no new slot, if it is known. */
-  known(request: Request): Exclude<Outcome, { kind: 'busy' }> | undefined {
-    const session = this.#byClient.get(request.client)
-    if (!session || request.seq > session.seq) return undefined
-    return request.seq === session.seq
-      ? { kind: 'applied', result: session.result }
-      : { kind: 'superseded' }
+  known({ client, seq }: Request): Known | undefined {
+    const session = this.#byClient.get(client)
+    return session && knownTo(session, seq)
   }
 
   /**
@@ -37,14 +34,15 @@ export class Sessions {
    * second copy of one whose session is gone.
    */
   execute(request: Request, at: Place, apply: () => Applied): Executed {
-    const known = this.known(request)
+    const { client, seq } = request
+    const session = this.#byClient.get(client)
+    const known = session && knownTo(session, seq)
     if (known) return known
-    const session = this.#byClient.get(request.client)
-    if (!session && (request.seq > 1 || at.stamp <= this.#floor)) return { kind: 'expired' }
+    if (!session && (seq > 1 || at.stamp <= this.#floor)) return { kind: 'expired' }
     const applied = apply()
     if (applied.kind === 'stalled') return applied
-    this.#byClient.delete(request.client)
-    this.#byClient.set(request.client, { seq: request.seq, result: applied.result, slot: at.slot })
+    this.#byClient.delete(client)
+    this.#byClient.set(client, { seq, result: applied.result, slot: at.slot })
     if (this.#byClient.size > this.#limit) this.#forgetOldest()
     return applied
   }
@@ -89,4 +87,11 @@ type Session = { readonly seq: number; readonly result: string; readonly slot: S
 
 type Place = { readonly stamp: SlotNumber; readonly slot: SlotNumber }
 
-type Executed = Exclude<Outcome, { kind: 'busy' }> | Extract<Applied, { kind: 'stalled' }>
+type Known = Exclude<Outcome, { kind: 'busy' }>
+
+type Executed = Known | Extract<Applied, { kind: 'stalled' }>
+
+function knownTo(session: Session, seq: number): Known | undefined {
+  if (seq > session.seq) return undefined
+  return seq === session.seq ? { kind: 'applied', result: session.result } : { kind: 'superseded' }
+}

@@ -1,14 +1,14 @@
 import { Packr } from 'msgpackr'
-import { isDigest, type NodeId } from '../../base/ids.ts'
-import { KEY_BYTES_MAX } from '../../base/port.ts'
+import { isDigest } from '../../base/ids.ts'
 import { err, ok, type Result } from '../../base/result.ts'
 import {
   type Ballot,
   type Batch,
   type BatchId,
   CHUNK_BYTES_MAX,
+  decodeBatch,
+  encodeBatch,
   type Message,
-  type Request,
 } from '../rabia/index.ts'
 import {
   blob,
@@ -61,21 +61,19 @@ const slot = whole(0)
 const votedSlot = whole(1)
 const epoch = whole(0)
 const name = word<string>(1, NAME_UNITS_MAX)
-const node = word<NodeId>(1, NAME_UNITS_MAX)
 
 const digest = plain<string>('digest', (packed) => typeof packed === 'string' && isDigest(packed))
 const batchId = word<BatchId>(1, NAME_UNITS_MAX)
 
-const request = record<Request>({
-  client: word(1, KEY_BYTES_MAX),
-  seq: whole(1),
-  command: word(0, PAYLOAD_BYTES_MAX),
-})
-
-const batch = record<Batch>(
-  { id: batchId, origin: node, seq: whole(0), stamp: slot, requests: list(request) },
-  ({ id, origin, seq }) => id.startsWith(`${origin}/`) && id.endsWith(`/${seq}`),
-)
+/** The bytes that its origin has made, and that the log of each node keeps. */
+const batch: Field<Batch> = {
+  pack: encodeBatch,
+  unpack(packed) {
+    const batch = decodeBatch(blob(PAYLOAD_BYTES_MAX).unpack(packed))
+    if (batch === undefined) throw new MalformedError('no batch')
+    return batch
+  },
+}
 
 const ballot = record<Ballot>(
   {
