@@ -25,6 +25,12 @@ declare module 'node:crypto' {
     digest(encoding: 'hex'): string
   }
   function createHash(algorithm: 'md5' | 'sha1' | 'sha256' | 'sha512'): Hash
+  interface Gcm {
+    setAAD(bytes: Uint8Array): Gcm
+    final(): Uint8Array
+    getAuthTag(): Uint8Array
+  }
+  function createCipheriv(algorithm: 'aes-256-gcm', key: Uint8Array, nonce: Uint8Array): Gcm
   function createHmac(algorithm: 'sha256', key: Uint8Array): Hash
   function hash(algorithm: 'sha256', bytes: Uint8Array, encoding: 'buffer'): Uint8Array
   function hash(algorithm: 'md5' | 'sha1' | 'sha256', bytes: Uint8Array, encoding: 'hex'): string

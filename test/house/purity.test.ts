@@ -3,7 +3,7 @@ import { factsOf, isIoFile, readSources, type SourceFile } from './source.ts'
 
 /** What a pure file may take from the platform: functions of their arguments, and types it only passes on. */
 const PURE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
-  'node:crypto': ['createHash', 'createHmac', 'hash', 'timingSafeEqual'],
+  'node:crypto': ['createCipheriv', 'createHash', 'createHmac', 'hash', 'timingSafeEqual'],
   'node:http': ['IncomingMessage', 'ServerResponse'],
   'node:zlib': ['crc32'],
 }

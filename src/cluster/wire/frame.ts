@@ -1,16 +1,17 @@
 /**
  * What travels between two nodes once they have shaken hands: a length (u32, of what follows), the version, the place of the
- * frame on its connection (u48), a MAC over these and all that follows, and the messages of one moment, perhaps none. Each
- * is a channel, a length (u32) and a payload.
+ * frame on its connection (u48), a MAC of all that follows, whose nonce these two are, and the messages of one moment,
+ * perhaps none. Each is a channel, a length (u32) and a payload.
  *
  * Rule 1  Each direction of each connection has a key of its own: a frame of another connection, an altered one and one
  *         that a stranger has made are all noticed, and cannot be told from each other.
- * Rule 2  The places count up from 0 without gaps, so a frame that is repeated, left out or moved is noticed.
+ * Rule 2  The places count up from 0 without gaps, so a frame that is repeated, left out or moved is noticed; and no key ever
+ *         seals two frames under one nonce, which would tell others how to seal.
  * Rule 3  After the first such frame nothing on the connection can be trusted: it ends.
  */
 import { timingSafeEqual } from 'node:crypto'
 import { assert } from '../../base/assert.ts'
-import { hmacSha256 } from '../../base/hash.ts'
+import { gmac } from '../../base/hash.ts'
 import { err, ok, type Result } from '../../base/result.ts'
 import { LENGTH_BYTES } from './splitter.ts'
 import type { Channel } from './transport.ts'
@@ -27,8 +28,10 @@ export const PAYLOAD_BYTES_MAX = 9 * 1_024 * 1_024
 /** Version and place. */
 const SEALED_BYTES = 7
 
-/** HMAC-SHA-256 may be cut to half; 2^128 tries are out of reach of anybody who gets one per connection. */
+/** All of a GMAC; 2^128 tries are out of reach of anybody who gets one per connection. */
 const MAC_BYTES = 16
+
+const NONCE_BYTES = 12
 
 /** Between a frame's length and its messages. */
 const HEADER_BYTES = SEALED_BYTES + MAC_BYTES
@@ -128,5 +131,7 @@ function messagesOf(body: Uint8Array): readonly Message[] | undefined {
 }
 
 function seal(key: Uint8Array, sealed: Uint8Array, ...body: readonly Uint8Array[]): Uint8Array {
-  return hmacSha256(key, sealed, ...body).subarray(0, MAC_BYTES)
+  const nonce = new Uint8Array(NONCE_BYTES)
+  nonce.set(sealed)
+  return gmac(key, nonce, ...body)
 }
