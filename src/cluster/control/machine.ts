@@ -69,12 +69,8 @@ export class ControlMachine implements StateMachine {
   #execute(command: OrderedCommand): OrderedResult {
     switch (command.kind) {
       case 'write': {
-        const decision = this.state.decide(command)
-        if (decision.kind === 'refused') return decision.conflict
-        if (decision.kind === 'full') return { kind: 'refused', why: 'state-full' }
-        if (decision.kind === 'answered') return { kind: 'written', revision: decision.revision }
-        this.state.apply(decision)
-        return { kind: 'written', revision: decision.transition.revision }
+        const outcome = this.state.execute(command)
+        return outcome.kind === 'full' ? { kind: 'refused', why: 'state-full' } : outcome
       }
       case 'add':
       case 'promote':

@@ -10,7 +10,6 @@
  * 4. The retained revisions are consecutive and end with the latest: a watcher sees each change
  *    once, or learns that it is late.
  */
-import { assert } from '../../base/assert.ts'
 import { compareBytes, utf8 } from '../../base/bytes.ts'
 import { AetherError } from '../../base/fault.ts'
 import { Fifo } from '../../base/fifo.ts'
@@ -22,6 +21,7 @@ import type {
   ControlOperation,
   Revision,
 } from '../../base/port.ts'
+import { Answered } from './answered.ts'
 import type { ControlCommand } from './command.ts'
 
 /** Enough for a watcher that was away for a while; what it missed beyond it lists anew. */
@@ -41,9 +41,9 @@ export const CONTROL_STATE_UNITS_MAX = 64 * 1_024 * 1_024
 
 /** Empty at first, with revision 0. */
 export class ControlState {
-  readonly #entries = new Map<string, ControlEntry>()
+  readonly #cells = new Map<string, Cell>()
   readonly #history = new Fifo<Transition>()
-  readonly #answered = new Map<RequestId, Revision>()
+  readonly #answered = new Answered()
   #historyBytes = 0
   #entryUnits = 0
   #revision: Revision = 0
@@ -54,48 +54,41 @@ export class ControlState {
   }
 
   get(key: string): ControlEntry | undefined {
-    return this.#entries.get(key)
+    return this.#cells.get(key)?.entry
   }
 
   /** In ascending UTF-8 order of the keys. */
   list(prefix: string): (ControlEntry & { readonly key: string })[] {
-    const found = [...this.#entries].filter(([key]) => key.startsWith(prefix))
+    const found = [...this.#cells].filter(([key]) => key.startsWith(prefix))
     return found
-      .map(([key, entry]) => ({ key, ...entry }))
+      .map(([key, { entry }]) => ({ key, ...entry }))
       .sort((a, b) => compareBytes(utf8(a.key), utf8(b.key)))
   }
 
-  /** What a command comes to in this state. Changes nothing. */
-  decide({ operations, preconditions, requestId }: ControlCommand): ControlDecision {
-    const first = this.#answered.get(requestId)
-    if (first !== undefined) return { kind: 'answered', revision: first }
+  /** Carries out the next command of the log. What is refused changes nothing. */
+  execute({ operations, preconditions, requestId }: ControlCommand): ControlOutcome {
+    const first = this.#answered.find(requestId)
+    if (first !== undefined) return { kind: 'written', revision: first.revision }
     for (const { key, revision } of preconditions) {
-      const current = this.#entries.get(key)?.revision
+      const current = this.get(key)?.revision
       if (current === (revision === 'absent' ? undefined : revision)) continue
-      return { kind: 'refused', conflict: { kind: 'conflict', key, current } }
+      return { kind: 'conflict', key, current }
     }
-    const growth = this.#growthOf(operations)
+    // Each key is looked up once: a text that is new costs a `Map` more than the rest of a write.
+    const cells = operations.map(({ key }) => this.#cells.get(key))
+    const growth = growthOf(operations, cells)
     if (growth > 0 && this.#entryUnits + growth > CONTROL_STATE_UNITS_MAX) return { kind: 'full' }
+    this.#entryUnits += growth
     const revision = this.#revision + 1
     const changes: ControlChange[] = []
-    for (const operation of operations) {
-      const { key } = operation
-      if (operation.kind === 'put') changes.push({ key, value: operation.value, revision })
-      else if (this.#entries.has(key)) changes.push({ key, value: undefined, revision })
+    for (const [at, operation] of operations.entries()) {
+      const change = this.#change(operation, cells[at], revision)
+      if (change !== undefined) changes.push(change)
     }
-    return { kind: 'accepted', transition: { revision, requestId, changes }, growth }
-  }
-
-  /** Carries out what was decided in this very state. */
-  apply({ transition, growth }: Accepted): void {
-    assert(transition.revision === this.#revision + 1, 'a transition that is not the next')
-    this.#entryUnits += growth
-    for (const { key, value, revision } of transition.changes) {
-      if (value === undefined) this.#entries.delete(key)
-      else this.#entries.set(key, { value, revision })
-    }
+    const transition = { revision, requestId, changes }
     this.#makeRoom(sizeOf(transition))
     this.#remember(transition)
+    return { kind: 'written', revision }
   }
 
   /**
@@ -103,7 +96,8 @@ export class ControlState {
    * entries in the same order.
    */
   snapshot(): ControlStateSnapshot {
-    return { entries: [...this.#entries], history: this.#history.after(0) }
+    const entries = [...this.#cells].map(([key, { entry }]) => [key, entry] as const)
+    return { entries, history: this.#history.after(0) }
   }
 
   /**
@@ -119,7 +113,7 @@ export class ControlState {
     }
     for (const [key, entry] of entries) {
       if (entry.revision > this.#revision) throw damaged(`revision ${entry.revision} is missing`)
-      this.#entries.set(key, entry)
+      this.#cells.set(key, { entry })
       this.#entryUnits += unitsOf(key, entry.value)
     }
   }
@@ -134,7 +128,7 @@ export class ControlState {
   }
 
   #clear(): void {
-    this.#entries.clear()
+    this.#cells.clear()
     this.#history.take(this.#history.size)
     this.#answered.clear()
     this.#historyBytes = 0
@@ -142,22 +136,27 @@ export class ControlState {
     this.#revision = 0
   }
 
-  /** By how much the entries grow, in units. */
-  #growthOf(operations: readonly ControlOperation[]): number {
-    let growth = 0
-    for (const operation of operations) {
-      const { key } = operation
-      const value = operation.kind === 'put' ? operation.value : undefined
-      growth += unitsOf(key, value) - unitsOf(key, this.#entries.get(key)?.value)
+  /** A deletion of what is not there is no change. */
+  #change(
+    operation: ControlOperation,
+    cell: Cell | undefined,
+    revision: Revision,
+  ): ControlChange | undefined {
+    const { key } = operation
+    if (operation.kind === 'put') {
+      const { value } = operation
+      if (cell === undefined) this.#cells.set(key, { entry: { value, revision } })
+      else cell.entry = { value, revision }
+      return { key, value, revision }
     }
-    return growth
+    return this.#cells.delete(key) ? { key, value: undefined, revision } : undefined
   }
 
   #remember(transition: Transition): void {
     this.#revision = transition.revision
     this.#history.push(transition)
     this.#historyBytes += sizeOf(transition)
-    this.#answered.set(transition.requestId, transition.revision)
+    this.#answered.add(transition)
   }
 
   /** The oldest retained transitions make way for one of that size. */
@@ -167,27 +166,22 @@ export class ControlState {
       (this.#history.size > 0 && this.#historyBytes + sizeBytes > HISTORY_BYTES_MAX)
     ) {
       for (const old of this.#history.take(1)) {
-        this.#answered.delete(old.requestId)
+        this.#answered.removeOldest(old)
         this.#historyBytes -= sizeOf(old)
       }
     }
   }
 }
 
-/** What a command comes to: nothing, when it was answered before or is refused. */
-export type ControlDecision =
-  | { readonly kind: 'answered'; readonly revision: Revision }
-  | { readonly kind: 'refused'; readonly conflict: ControlConflict }
+/** What a command has come to; `written` also when it was before, with the revision of then. */
+export type ControlOutcome =
+  | { readonly kind: 'written'; readonly revision: Revision }
+  | ControlConflict
   /** The entries would take more than `CONTROL_STATE_UNITS_MAX`. */
   | { readonly kind: 'full' }
-  | Accepted
 
-/** `growth`: of the entries, in units. */
-type Accepted = {
-  readonly kind: 'accepted'
-  readonly transition: Transition
-  readonly growth: number
-}
+/** Where the entry of a key is. */
+type Cell = { entry: ControlEntry }
 
 /** Entries, and the retained transitions that led to them, oldest first. */
 export type ControlStateSnapshot = {
@@ -210,6 +204,19 @@ function sizeOf({ changes }: Transition): number {
   let size = 100
   for (const { key, value } of changes) size += 100 + key.length + (value?.length ?? 0)
   return size
+}
+
+/** By how much the entries grow, in units, when the `operations` replace what is in their `cells`. */
+function growthOf(
+  operations: readonly ControlOperation[],
+  cells: readonly (Cell | undefined)[],
+): number {
+  let growth = 0
+  for (const [at, operation] of operations.entries()) {
+    const value = operation.kind === 'put' ? operation.value : undefined
+    growth += unitsOf(operation.key, value) - unitsOf(operation.key, cells[at]?.entry.value)
+  }
+  return growth
 }
 
 /** Of an entry, with what surrounds it in a snapshot; none for a key without a value. */

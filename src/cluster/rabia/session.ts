@@ -41,8 +41,10 @@ export class Sessions {
     if (!session && (seq > 1 || at.stamp <= this.#floor)) return { kind: 'expired' }
     const applied = apply()
     if (applied.kind === 'stalled') return applied
-    this.#byClient.delete(client)
-    this.#byClient.set(client, { seq, result: applied.result, slot: at.slot })
+    // The text of then, which V8 has internalized already: that of the request is new each time.
+    const name = session?.client ?? client
+    this.#byClient.delete(name)
+    this.#byClient.set(name, { client: name, seq, result: applied.result, slot: at.slot })
     if (this.#byClient.size > this.#limit) this.#forgetOldest()
     return applied
   }
@@ -59,7 +61,7 @@ export class Sessions {
     this.#floor = floor
     this.#byClient.clear()
     for (const [client, seq, result, slot] of sessions) {
-      this.#byClient.set(client, { seq, result, slot })
+      this.#byClient.set(client, { client, seq, result, slot })
     }
   }
 
@@ -83,7 +85,12 @@ export type SessionTable = {
   ])[]
 }
 
-type Session = { readonly seq: number; readonly result: string; readonly slot: SlotNumber }
+type Session = {
+  readonly client: string
+  readonly seq: number
+  readonly result: string
+  readonly slot: SlotNumber
+}
 
 type Place = { readonly stamp: SlotNumber; readonly slot: SlotNumber }
 
