@@ -71,13 +71,13 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
   mutant(
     'count a retry at another primary twice',
     PRIMARY,
-    'if (first !== undefined) {',
-    'if (first?.epoch === this.#options.epoch) {',
+    "if (typeof first === 'object') {",
+    "if (typeof first === 'object' && first.epoch === this.#options.epoch) {",
   ),
   mutant(
     'make a write whose earlier attempts would not show',
     PRIMARY,
-    '!this.#log.reachesBackTo(write.since)',
+    '!this.#log.reachesBackTo(since)',
     'this.#log.oldest > this.#log.last.seq',
   ),
   mutant(

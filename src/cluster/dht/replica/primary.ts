@@ -106,11 +106,12 @@ export class Primary {
   write(write: MapWrite, client: number): void {
     const { host, bounds, writeQuorum, partition, view } = this.#options
     const first = this.#log.find(write.requestId)
-    if (first !== undefined) {
+    if (typeof first === 'object') {
       this.#answerAfter(first, { client, result: ok(first) })
       return
     }
-    if (write.since !== undefined && !this.#log.reachesBackTo(write.since)) {
+    const { since } = write
+    if (first === 'gone' || (since !== undefined && !this.#log.reachesBackTo(since))) {
       host.reply({ client, result: err({ kind: 'forgotten', committed: this.#committed }) })
       return
     }
@@ -140,7 +141,8 @@ export class Primary {
 
   /** The next write is durable here. `append` is for the others, if there are any. */
   persisted(append: AppendedWrite | undefined): void {
-    for (const other of this.#options.others) this.#append(other, append)
+    const { others } = this.#options
+    if (others.length > 0) this.#append(others, append)
     this.#commit()
   }
 
@@ -174,7 +176,7 @@ export class Primary {
 
   /** Asks how far that replica has come, so that it hears how far it should have. */
   reached(peer: NodeId): void {
-    if (this.#options.others.includes(peer)) this.#append(peer, undefined)
+    if (this.#options.others.includes(peer)) this.#append([peer], undefined)
   }
 
   tick(): void {
@@ -184,10 +186,10 @@ export class Primary {
       const acked = this.#acks.get(other) ?? 0
       const isBehind = acked < this.#log.durable.seq
       const quietTicks = this.#quietTicks(other, acked)
-      if (quietTicks === 0) continue
-      if (!isBehind) this.#tellCommitted(other)
-      // A disk that is slow is no reason to ask: that would only give it more to do.
-      else if (quietTicks % bounds.repeatTicks === 0) this.#append(other, undefined)
+      // Most often the next write says it too. And a disk that is slow is no reason to ask: that would only give it more to do.
+      if (quietTicks === 0 || quietTicks % bounds.repeatTicks > 0) continue
+      if (isBehind) this.#append([other], undefined)
+      else this.#tellCommitted(other)
     }
     this.#durableBefore = this.#durableLast
     this.#durableLast = this.#log.durable.seq
@@ -267,6 +269,7 @@ export class Primary {
             version,
             previous,
             record: bytes,
+            written: record,
             entries: entries.filter((entry) => entry.kind === 'put'),
           }
     host.order({ ...record, version }, bytes, entries, append)
@@ -288,13 +291,18 @@ export class Primary {
     host.send(to, { kind: 'committed', epoch, version })
   }
 
-  #append(to: NodeId, write: AppendedWrite | undefined): void {
+  /** The same message for all of them. */
+  #append(peers: readonly NodeId[], write: AppendedWrite | undefined): void {
     const { epoch, host } = this.#options
     const committed = this.committed ?? VERSION_NONE
-    // Who is behind may have to fetch what it lacks, and heeds nothing else meanwhile: it is told again.
-    const isBehind = (this.#acks.get(to) ?? 0) < this.#log.durable.seq
-    if (!isBehind) this.#told.set(to, committed.seq)
-    host.send(to, { kind: 'append', epoch, history: this.#log.runs(), committed, write })
+    const history = this.#log.runs()
+    const message = { kind: 'append', epoch, history, committed, write } as const
+    for (const to of peers) {
+      // Who is behind may have to fetch what it lacks, and heeds nothing else meanwhile: it is told again.
+      const isBehind = (this.#acks.get(to) ?? 0) < this.#log.durable.seq
+      if (!isBehind) this.#told.set(to, committed.seq)
+      host.send(to, message)
+    }
   }
 
   /** Commits what enough replicas have, in the order of the sequence. */
