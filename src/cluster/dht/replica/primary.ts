@@ -307,12 +307,8 @@ export class Primary {
 
   /** Commits what enough replicas have, in the order of the sequence. */
   #commit(): void {
-    const { others, writeQuorum, epoch, host } = this.#options
-    let seq = this.#log.durable.seq
-    if (writeQuorum > 1) {
-      const reached = others.map((other) => this.#acks.get(other) ?? 0)
-      seq = reached.concat(seq).sort((a, b) => b - a)[writeQuorum - 1] ?? 0
-    }
+    const { epoch, host } = this.#options
+    const seq = this.#quorumSeq()
     for (let head = this.#inFlight[0]; head !== undefined; head = this.#inFlight[0]) {
       if (head.version.seq > seq) break
       this.#inFlight.shift()
@@ -325,6 +321,22 @@ export class Primary {
       for (const answer of head.answers) host.reply(answer)
     }
     this.#reads.release()
+  }
+
+  /** Up to where enough replicas have the writes, as far as this one has them. */
+  #quorumSeq(): number {
+    const { others, writeQuorum } = this.#options
+    const durable = this.#log.durable.seq
+    if (writeQuorum === 1) return durable
+    let best = 0
+    for (const candidate of others) {
+      // None has more than this one.
+      const seq = this.#acks.get(candidate) ?? 0
+      let count = 1
+      for (const other of others) if ((this.#acks.get(other) ?? 0) >= seq) count++
+      if (count >= writeQuorum && seq > best) best = seq
+    }
+    return best
   }
 
   #answerAfter(first: Version, answer: Answer): void {
