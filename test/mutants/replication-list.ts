@@ -81,6 +81,18 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
     'this.#log.oldest > this.#log.last.seq',
   ),
   mutant(
+    'take a request with the same digest for the same request',
+    LOG,
+    'if (found === requestId) return version',
+    'return version',
+  ),
+  mutant(
+    'make a write again whose record has just been dropped',
+    LOG,
+    "if (found === undefined) return 'gone'",
+    'if (found === undefined) continue',
+  ),
+  mutant(
     'adopt from an incomplete replica',
     COPY,
     'this.isComplete ? this.log.runs() : undefined',

@@ -17,7 +17,7 @@ import { LENGTH_BYTES } from './splitter.ts'
 import type { Channel } from './transport.ts'
 
 /** The version of frames and handshake; a node refuses another. */
-export const PROTOCOL_VERSION = 2
+export const PROTOCOL_VERSION = 3
 
 /**
  * The largest record that the consensus log can hold (8 MiB), and the decisions that may go before it in one message:
