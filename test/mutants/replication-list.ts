@@ -21,8 +21,8 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
   mutant(
     'acknowledge before a quorum has it',
     PRIMARY,
-    'if (writeQuorum === 1) return durable',
-    'if (writeQuorum <= others.length + 1) return durable',
+    'if (writeQuorum === 1) return',
+    'if (writeQuorum <= others.length + 1) return',
   ),
   mutant('ignore the epoch of writes', REPLICA, FENCE, fenceAllBut('append')),
   mutant('ignore the epoch of reads', REPLICA, FENCE, fenceAllBut('confirm')),

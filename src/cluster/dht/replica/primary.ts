@@ -186,10 +186,10 @@ export class Primary {
       const acked = this.#acks.get(other) ?? 0
       const isBehind = acked < this.#log.durable.seq
       const quietTicks = this.#quietTicks(other, acked)
-      // Most often the next write says it too. And a disk that is slow is no reason to ask: that would only give it more to do.
-      if (quietTicks === 0 || quietTicks % bounds.repeatTicks > 0) continue
-      if (isBehind) this.#append([other], undefined)
-      else this.#tellCommitted(other)
+      if (quietTicks === 0) continue
+      if (!isBehind) this.#tellCommitted(other)
+      // A disk that is slow is no reason to ask: that would only give it more to do.
+      else if (quietTicks % bounds.repeatTicks === 0) this.#append([other], undefined)
     }
     this.#durableBefore = this.#durableLast
     this.#durableLast = this.#log.durable.seq
@@ -326,11 +326,9 @@ export class Primary {
   /** Up to where enough replicas have the writes, as far as this one has them. */
   #quorumSeq(): number {
     const { others, writeQuorum } = this.#options
-    const durable = this.#log.durable.seq
-    if (writeQuorum === 1) return durable
+    if (writeQuorum === 1) return this.#log.durable.seq
     let best = 0
     for (const candidate of others) {
-      // None has more than this one.
       const seq = this.#acks.get(candidate) ?? 0
       let count = 1
       for (const other of others) if ((this.#acks.get(other) ?? 0) >= seq) count++
