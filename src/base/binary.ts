@@ -1,5 +1,6 @@
 import { assert } from './assert.ts'
 import { text } from './bytes.ts'
+import { transientBytes } from './transient.ts'
 
 const encoder = new TextEncoder()
 
@@ -9,16 +10,31 @@ const encoder = new TextEncoder()
  * order of numbers.
  */
 export function encodeBinary(write: (writer: BinaryWriter) => void): Uint8Array {
+  return encode(write, (sizeBytes) => new Uint8Array(sizeBytes))
+}
+
+/** The same in `transientBytes`. */
+export function encodeTransient(write: (writer: BinaryWriter) => void): Uint8Array {
+  return encode(write, transientBytes)
+}
+
+function encode(
+  write: (writer: BinaryWriter) => void,
+  allocate: (sizeBytes: number) => Uint8Array,
+): Uint8Array {
   const start = shared.size
   try {
     write(shared)
-    return shared.copyFrom(start)
+    const bytes = allocate(shared.size - start)
+    shared.copyTo(bytes, start)
+    return bytes
   } finally {
     shared.size = start
   }
 }
 
-class BinaryWriter {
+/** What `encodeBinary` lends to its caller. */
+export class BinaryWriter {
   size = 0
   #bytes = new Uint8Array(4_096)
 
@@ -61,6 +77,11 @@ class BinaryWriter {
     return this
   }
 
+  /** `value` behind its length in four bytes. */
+  sizedBytes(value: Uint8Array): this {
+    return this.uint32(value.length).bytes(value)
+  }
+
   bytes(value: Uint8Array): this {
     this.#reserve(value.length)
     this.#bytes.set(value, this.size)
@@ -68,13 +89,14 @@ class BinaryWriter {
     return this
   }
 
-  copyFrom(start: number): Uint8Array {
-    return this.#bytes.slice(start, this.size)
+  /** All that has been written from `start` on. */
+  copyTo(target: Uint8Array, start: number): void {
+    target.set(this.#bytes.subarray(start, this.size))
   }
 
   #number(value: number, size: number): this {
     const isInRange = Number.isInteger(value) && value >= 0 && value < 2 ** (8 * size)
-    assert(isInRange, `${value} is not a number of ${size} bytes`)
+    assert(isInRange, 'not a number of so many bytes')
     this.#reserve(size)
     let rest = value
     for (let at = this.size + size - 1; at >= this.size; at--) {
@@ -127,6 +149,16 @@ export class BinaryReader {
 
   sizedText(): string {
     return text(this.#take(this.uint32()))
+  }
+
+  /** A view, not a copy. */
+  sizedBytes(): Uint8Array {
+    return this.#take(this.uint32())
+  }
+
+  /** Whether everything has been read. */
+  get isAtEnd(): boolean {
+    return this.#offset === this.#bytes.length
   }
 
   /** Everything not read yet: a view, not a copy. */

@@ -1,5 +1,6 @@
 import { AetherError } from '../base/fault.ts'
 import { crc32 } from '../base/hash.ts'
+import { transientBytes } from '../base/transient.ts'
 
 /** Bytes that sealing adds in front of a value: CRC-32 (big-endian), then the format. */
 export const SEAL_BYTES = 5
@@ -21,11 +22,12 @@ export type ValuePointer = {
 
 /**
  * `value`, or the pointer to it, as it is stored: under a checksum over key, format and value. It finds what LevelDB lets
- * through, since its binding neither verifies block checksums on reads nor recovers with paranoid checks.
+ * through, since its binding neither verifies block checksums on reads nor recovers with paranoid checks. In
+ * `transientBytes`.
  */
 export function sealValue(key: Uint8Array, value: Uint8Array | ValuePointer): Uint8Array {
   if (!(value instanceof Uint8Array)) return sealPointer(key, value)
-  const sealed = new Uint8Array(SEAL_BYTES + value.length)
+  const sealed = transientBytes(SEAL_BYTES + value.length)
   sealed[4] = FORMAT_VALUE
   sealed.set(value, SEAL_BYTES)
   return withChecksum(key, sealed)

@@ -21,8 +21,8 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
   mutant(
     'acknowledge before a quorum has it',
     PRIMARY,
-    'if (writeQuorum > 1) {',
-    'if (writeQuorum > others.length + 1) {',
+    'if (writeQuorum === 1) return',
+    'if (writeQuorum <= others.length + 1) return',
   ),
   mutant('ignore the epoch of writes', REPLICA, FENCE, fenceAllBut('append')),
   mutant('ignore the epoch of reads', REPLICA, FENCE, fenceAllBut('confirm')),
@@ -71,14 +71,26 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
   mutant(
     'count a retry at another primary twice',
     PRIMARY,
-    'if (first !== undefined) {',
-    'if (first?.epoch === this.#options.epoch) {',
+    "if (typeof first === 'object') {",
+    "if (typeof first === 'object' && first.epoch === this.#options.epoch) {",
   ),
   mutant(
     'make a write whose earlier attempts would not show',
     PRIMARY,
-    '!this.#log.reachesBackTo(write.since)',
+    '!this.#log.reachesBackTo(since)',
     'this.#log.oldest > this.#log.last.seq',
+  ),
+  mutant(
+    'take a request with the same digest for the same request',
+    LOG,
+    'if (found === requestId) return version',
+    'return version',
+  ),
+  mutant(
+    'make a write again whose record has just been dropped',
+    LOG,
+    "if (found === undefined) return 'gone'",
+    'if (found === undefined) continue',
   ),
   mutant(
     'adopt from an incomplete replica',

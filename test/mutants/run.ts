@@ -45,7 +45,7 @@ const KILLER_LENGTH_MAX = 110
 
 /** What is tried on the mutants that are not of consensus; the programs come first. */
 const OTHERS = [
-  { mutants: REPLICATION_MUTANTS, program: REPLICATION, tests: ['dht/replication'] },
+  { mutants: REPLICATION_MUTANTS, program: REPLICATION, tests: ['dht/replication', 'dht/log'] },
   { mutants: ROUTING_MUTANTS, program: undefined, tests: ['dht/map-routing', 'dht/map-cluster'] },
   {
     mutants: BLOB_MUTANTS,

@@ -1,5 +1,6 @@
 import { AetherError } from '../../base/fault.ts'
 import type { Version } from '../../base/port.ts'
+import { transientBytes } from '../../base/transient.ts'
 
 /**
  * What the engine holds under an entry's key. A deleted entry stays as a tombstone: its version
@@ -7,10 +8,10 @@ import type { Version } from '../../base/port.ts'
  */
 export type Entry = { readonly version: Version; readonly value: Uint8Array | undefined }
 
-/** Layout: format, live (1) or deleted (0), epoch in 4 bytes, seq in 6, the value's bytes. */
+/** Layout: format, live (1) or deleted (0), epoch in 4 bytes, seq in 6, the value's bytes. In `transientBytes`. */
 export function encodeEntry({ version, value }: Entry): Uint8Array {
-  const bytes = new Uint8Array(HEADER_BYTES + (value?.length ?? 0))
-  const view = new DataView(bytes.buffer)
+  const bytes = transientBytes(HEADER_BYTES + (value?.length ?? 0))
+  const view = new DataView(bytes.buffer, bytes.byteOffset)
   view.setUint8(0, FORMAT)
   view.setUint8(1, value === undefined ? 0 : 1)
   view.setUint32(2, version.epoch)

@@ -47,15 +47,17 @@ export function writeFault(write: Omit<MapWrite, 'space'>): string | undefined {
 }
 
 function operationFault(operations: readonly MapOperation[]): string | undefined {
-  let sizeBytes = 0
+  let valueBytes = 0
   for (const operation of operations) {
     const fault = keyFault(operation.sortKey)
     if (fault !== undefined) return fault
     const size = operation.kind === 'put' ? operation.value.length : 0
     if (size > VALUE_BYTES_MAX) return `a value of more than ${VALUE_BYTES_MAX} bytes`
-    sizeBytes += utf8(operation.sortKey).length + size
+    valueBytes += size
   }
-  return sizeBytes > WRITE_BYTES_MAX ? `a write of more than ${WRITE_BYTES_MAX} bytes` : undefined
+  const keys = operations.map(({ sortKey }) => sortKey).join('')
+  if (isWithin(keys, WRITE_BYTES_MAX - valueBytes)) return undefined
+  return `a write of more than ${WRITE_BYTES_MAX} bytes`
 }
 
 /**

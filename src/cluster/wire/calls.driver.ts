@@ -8,10 +8,10 @@
  */
 import { randomInt } from 'node:crypto'
 import { assert } from '../../base/assert.ts'
-import { BinaryReader, encodeBinary } from '../../base/binary.ts'
-import { concat } from '../../base/bytes.ts'
+import { BinaryReader } from '../../base/binary.ts'
 import type { NodeId } from '../../base/ids.ts'
 import { err, ok, type Result } from '../../base/result.ts'
+import { transientBytes } from '../../base/transient.ts'
 import type { PeerNetwork } from './channels.ts'
 import { PAYLOAD_BYTES_MAX } from './frame.ts'
 import type { Channel } from './transport.ts'
@@ -19,8 +19,6 @@ import type { Channel } from './transport.ts'
 export class Calls {
   readonly #options: CallsOptions
   readonly #limits: CallLimits
-  /** By number and node. */
-  readonly #asked = new Map<string, Asked>()
   readonly #peers = new Map<NodeId, PeerLoad>()
   #numberLast = randomInt(2 ** 40)
   #isClosed = false
@@ -40,7 +38,7 @@ export class Calls {
   prepare(length: number): PreparedQuestion {
     const number = ++this.#numberLast
     const whole = Buffer.allocUnsafeSlow(HEAD_BYTES + length)
-    whole.set(head(QUESTION, number))
+    writeHead(whole, QUESTION, number)
     return { number, frame: whole, bytes: whole.subarray(HEAD_BYTES) }
   }
 
@@ -61,22 +59,19 @@ export class Calls {
     const { length } = bytes
     assert(length <= CALL_BYTES_MAX, 'a question is larger than a message may be')
     const isFull =
-      load.asked >= this.#limits.asked ||
-      (load.asked > 0 && load.askedBytes + length > this.#limits.askedBytes)
+      load.asked.size >= this.#limits.asked ||
+      (load.asked.size > 0 && load.askedBytes + length > this.#limits.askedBytes)
     if (isFull) return refused(`too much is asked of ${to} already`)
     const { network, channel } = this.#options
     if (!network.send(to, channel, frame)) {
       return refused(network.isConnected(to) ? `too much waits for ${to}` : `${to} is not reached`)
     }
-    const name = `${number} ${to}`
-    load.asked++
     load.askedBytes += length
     const { promise, resolve } = Promise.withResolvers<Result<T, CallFailure>>()
     const timer = setTimeout(() => end(noAnswer(`${to} does not answer`)), timeoutMs)
     const end = (result: Result<T, CallFailure>) => {
       clearTimeout(timer)
-      this.#asked.delete(name)
-      load.asked--
+      load.asked.delete(number)
       load.askedBytes -= length
       this.#drop(to, load)
       resolve(result)
@@ -86,16 +81,14 @@ export class Calls {
       end(decoded === undefined ? noAnswer(`${to} gives no proper answer`) : ok(decoded))
       return decoded !== undefined
     }
-    this.#asked.set(name, { to, answer, fail: (failure) => end(err(failure)) })
+    load.asked.set(number, { answer, fail: (failure) => end(err(failure)) })
     return promise
   }
 
   /** Fails all calls under way, and answers nothing any more. */
   close(): void {
     this.#isClosed = true
-    for (const { fail } of this.#asked.values()) {
-      fail({ kind: 'no-answer', reason: 'this node has stopped' })
-    }
+    for (const peer of [...this.#peers.keys()]) this.#fail(peer, 'this node has stopped')
     this.#peers.clear()
   }
 
@@ -112,16 +105,16 @@ export class Calls {
     const bytes = payload.subarray(HEAD_BYTES)
     if (kind === QUESTION) return this.#isClosed || this.#serve(from, number, bytes)
     if (kind !== ANSWER && bytes.length > 0) return false
-    const asked = this.#asked.get(`${number} ${from}`)
-    const isLate = asked?.to !== from
+    // Undefined when the answer comes late.
+    const asked = this.#peers.get(from)?.asked.get(number)
     switch (kind) {
       case ANSWER:
-        return isLate || asked.answer(bytes)
+        return asked?.answer(bytes) ?? true
       case BUSY:
-        if (!isLate) asked.fail({ kind: 'not-sent', reason: `${from} has too much to do` })
+        asked?.fail({ kind: 'not-sent', reason: `${from} has too much to do` })
         return true
       case LOST:
-        if (!isLate) asked.fail({ kind: 'no-answer', reason: `${from} could not answer` })
+        asked?.fail({ kind: 'no-answer', reason: `${from} could not answer` })
         return true
       default:
         return false
@@ -178,21 +171,30 @@ export class Calls {
 
   #disconnected(peer: NodeId): void {
     this.#flush(peer)
-    for (const { to, fail } of [...this.#asked.values()]) {
-      if (to === peer) fail({ kind: 'no-answer', reason: `the connection to ${to} has ended` })
-    }
+    this.#fail(peer, `the connection to ${peer} has ended`)
+  }
+
+  #fail(peer: NodeId, reason: string): void {
+    const { asked = [] } = this.#peers.get(peer) ?? {}
+    for (const [, { fail }] of [...asked]) fail({ kind: 'no-answer', reason })
   }
 
   #loadOf(peer: NodeId): PeerLoad {
     const known = this.#peers.get(peer)
     if (known !== undefined) return known
-    const load = { asked: 0, askedBytes: 0, served: 0, servedBytes: 0, unsent: [] }
+    const load: PeerLoad = {
+      asked: new Map(),
+      askedBytes: 0,
+      served: 0,
+      servedBytes: 0,
+      unsent: [],
+    }
     this.#peers.set(peer, load)
     return load
   }
 
   #drop(peer: NodeId, load: PeerLoad): void {
-    if (load.asked === 0 && load.served === 0) this.#peers.delete(peer)
+    if (load.asked.size === 0 && load.served === 0) this.#peers.delete(peer)
   }
 }
 
@@ -259,14 +261,14 @@ const BUSY = 3
 const LOST = 4
 
 type Asked = {
-  readonly to: NodeId
   /** False when the bytes are malformed. */
   answer(bytes: Uint8Array): boolean
   fail(failure: CallFailure): void
 }
 
 type PeerLoad = {
-  asked: number
+  /** By number. */
+  readonly asked: Map<number, Asked>
   askedBytes: number
   served: number
   servedBytes: number
@@ -275,11 +277,17 @@ type PeerLoad = {
 }
 
 function frame(kind: number, number: number, bytes: Uint8Array = NOTHING): Uint8Array {
-  return concat([head(kind, number), bytes])
+  const whole = transientBytes(HEAD_BYTES + bytes.length)
+  writeHead(whole, kind, number)
+  whole.set(bytes, HEAD_BYTES)
+  return whole
 }
 
-function head(kind: number, number: number): Uint8Array {
-  return encodeBinary((writer) => writer.uint8(kind).uint48(number))
+function writeHead(whole: Uint8Array, kind: number, number: number): void {
+  const view = new DataView(whole.buffer, whole.byteOffset, HEAD_BYTES)
+  view.setUint8(0, kind)
+  view.setUint16(1, Math.floor(number / 2 ** 32))
+  view.setUint32(3, number % 2 ** 32)
 }
 
 const NOTHING = new Uint8Array()

@@ -13,6 +13,7 @@ import { timingSafeEqual } from 'node:crypto'
 import { assert } from '../../base/assert.ts'
 import { gmac } from '../../base/hash.ts'
 import { err, ok, type Result } from '../../base/result.ts'
+import { transientBytes } from '../../base/transient.ts'
 import { LENGTH_BYTES } from './splitter.ts'
 import type { Channel } from './transport.ts'
 
@@ -65,8 +66,8 @@ export class FrameWriter {
     const bodyBytes = messages.reduce((sum, { payload }) => sum + LABEL_BYTES + payload.length, 0)
     assert(bodyBytes <= LABEL_BYTES + PAYLOAD_BYTES_MAX, 'a frame holds more than it may')
     const isAlone = messages.length === 1 && first !== undefined
-    const head = new Uint8Array(BODY_AT + (isAlone ? LABEL_BYTES : bodyBytes))
-    const view = new DataView(head.buffer)
+    const head = transientBytes(BODY_AT + (isAlone ? LABEL_BYTES : bodyBytes))
+    const view = new DataView(head.buffer, head.byteOffset)
     view.setUint32(0, HEADER_BYTES + bodyBytes)
     view.setUint8(LENGTH_BYTES, PROTOCOL_VERSION)
     const place = this.#place++

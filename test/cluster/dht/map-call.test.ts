@@ -82,16 +82,26 @@ describe('what is beyond the limits of the port is no call', () => {
     ['a value too large', write([put('k', 256 * 1_024 + 1)])],
     ['values too large', write(Array.from({ length: 17 }, (_, i) => put(`${i}`, 256 * 1_024)))],
     ['no request id', write([put('k')], '' as RequestId)],
+    ['a check of nothing', write([{ kind: 'check', sortKey: 'k' } as MapOperation])],
   ]
   test.each(beyond)('%s', (_, call) => {
     expect(decodeCall(encodeCall(call))).toBeUndefined()
   })
 })
 
+test('a write or an answer that goes on after its end is none', () => {
+  const call = encodeCall({ kind: 'write', ...target, operations, requestId, since: version })
+  const answer = encodeAnswer('write', ok({ version, previous: version }))
+  expect(decodeCall(Uint8Array.of(...call, 0))).toBeUndefined()
+  expect(decodeAnswer('write', Uint8Array.of(...answer, 0))).toBeUndefined()
+  expect(decodeAnswer('get', answer)).toBeUndefined()
+})
+
 test('bytes that are altered or cut are refused or mean something, and never throw', () => {
   const random = new Random(7)
   const answer = encodeAnswer('scan', ok({ entries: [], next: 'k', version }))
-  for (const bytes of [...calls.map(encodeCall), answer]) {
+  const written = encodeAnswer('write', ok({ version, previous: version }))
+  for (const bytes of [...calls.map(encodeCall), answer, written]) {
     for (let i = 0; i < 300; i++) {
       const altered = bytes.slice(0, 1 + Math.floor(random.next() * bytes.length))
       altered[Math.floor(random.next() * altered.length)] = Math.floor(random.next() * 256)

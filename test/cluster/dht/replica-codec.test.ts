@@ -6,7 +6,11 @@ import { encodeEntry } from '../../../src/cluster/dht/entry.ts'
 import { decodeParcel, encodeParcel } from '../../../src/cluster/dht/host/replica-codec.ts'
 import { entryKey, entryPrefix, recordKey } from '../../../src/cluster/dht/key.ts'
 import { PAGE_BYTES_MAX } from '../../../src/cluster/dht/replica/bound.ts'
-import type { ReplicaMessage } from '../../../src/cluster/dht/replica/message.ts'
+import type {
+  Append,
+  AppendedWrite,
+  ReplicaMessage,
+} from '../../../src/cluster/dht/replica/message.ts'
 import { encodeRecord } from '../../../src/cluster/dht/replica/record.ts'
 import { PAYLOAD_BYTES_MAX } from '../../../src/cluster/wire/frame.ts'
 import { Random } from '../../sim/random.ts'
@@ -19,12 +23,8 @@ const history = [
   { epoch: 3, first: 8, last: 2 ** 40 },
 ]
 const key = entryKey(entryPrefix(partition, 's', 'p'), 'k')
-const record = encodeRecord({
-  requestId: 'r' as RequestId,
-  space: 's',
-  partitionKey: 'p',
-  sortKeys: ['k'],
-})
+const written = { requestId: 'r' as RequestId, space: 's', partitionKey: 'p', sortKeys: ['k'] }
+const record = encodeRecord(written)
 const entry = { key, value: encodeEntry({ version, value: utf8('value') }) }
 const recordEntry = { key: recordKey(partition, version), value: record }
 const epoch = 3
@@ -36,7 +36,7 @@ const MESSAGES: readonly ReplicaMessage[] = [
     epoch,
     history: [],
     committed: previous,
-    write: { version, previous, record, entries: [entry] },
+    write: { version, previous, record, written, entries: [entry] },
   },
   { kind: 'appended', epoch, version },
   { kind: 'committed', epoch, version },
@@ -85,14 +85,28 @@ test.each([
   ['a partition beyond the last', [2_048, 'seal', [1]]],
   ['a part too few', [7, 'seal', []]],
   ['an epoch that no version holds', [7, 'seal', [2 ** 32]]],
-  ['a write after another than the one before it', [7, 'append', broken()]],
   ['a run that ends before it begins', [7, 'sealed', [1, [[1, 3, 2]], [1, 3]]]],
 ])('%s is refused', (_, packed) => {
   expect(decodeParcel(packr.pack(packed))).toBe(undefined)
 })
 
-function broken(): unknown {
-  return [3, [], [2, 1], [[3, 9], [2, 7], record, []]]
+test.each<[string, Append]>([
+  ['a write after another than the one before it', append({ previous: { epoch: 2, seq: 7 } })],
+  ['a record that is none', append({ record: utf8('?') })],
+  ['an entry that is none', append({ entries: [{ key, value: utf8('?') }] })],
+  ['a run that ends before it begins', { ...append({}), history: [{ epoch, first: 3, last: 2 }] }],
+])('%s is refused of a primary', (_, message) => {
+  expect(decodeParcel(encodeParcel({ partition, message }))).toBe(undefined)
+})
+
+test('a message that goes on after its end is refused', () => {
+  const bytes = encodeParcel({ partition, message: { kind: 'appended', epoch, version } })
+  expect(decodeParcel(Uint8Array.of(...bytes, 0))).toBe(undefined)
+})
+
+function append(parts: Partial<AppendedWrite>): Append {
+  const write = { version, previous, record, written, entries: [entry], ...parts }
+  return { kind: 'append', epoch, history: [], committed: previous, write }
 }
 
 test('no damage gets through as something that cannot be said', () => {

@@ -398,12 +398,8 @@ test('a page of an earlier epoch that waits for the disk is not written over', (
   node(a).step({ kind: 'message', from: b, message: take('pull', b).message })
   node(b).step({ kind: 'message', from: a, message: take('records', a).message })
   packets = []
-  const record = encodeRecord({
-    requestId: '' as RequestId,
-    space: '',
-    partitionKey: '',
-    sortKeys: [],
-  })
+  const written = { requestId: '' as RequestId, space: '', partitionKey: '', sortKeys: [] }
+  const record = encodeRecord(written)
   const [version, previous] = [
     { epoch: 2, seq: 2 },
     { epoch: 1, seq: 1 },
@@ -413,7 +409,7 @@ test('a page of an earlier epoch that waits for the disk is not written over', (
     ...ask,
     epoch: 2,
     history: runs,
-    write: { version, previous, record, entries: [] },
+    write: { version, previous, record, written, entries: [] },
   }
   node(b).step({ kind: 'message', from: c, message: next })
   node(b).commit()

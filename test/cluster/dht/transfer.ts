@@ -128,7 +128,7 @@ export class Transfer {
 export class Holder {
   epoch = 1
   readonly engine = new EngineTwin()
-  readonly log = new Log([], BOUNDS.retained)
+  readonly log = new Log([], BOUNDS.retained, () => undefined)
 
   /** The next write, durable at once: puts values by sort key. */
   write(values: ReadonlyMap<string, Uint8Array>, partitionKey = 'p'): void {

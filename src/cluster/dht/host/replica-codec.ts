@@ -3,18 +3,25 @@ import { Packr } from 'msgpackr'
 import type { PartitionId } from '../../../base/ids.ts'
 import { VALUE_BYTES_MAX, type Version } from '../../../base/port.ts'
 import type { EngineEntry } from '../../../storage/index.ts'
-import { type Field, list, maybe, plain, record, whole } from '../../wire/index.ts'
+import { type Field, list, MalformedError, maybe, plain, record, whole } from '../../wire/index.ts'
 import { decodeEntry } from '../entry.ts'
 import { ENTRY, RECORD } from '../key.ts'
 import { PARTITIONS_MAX } from '../partition.ts'
-import type { AppendedWrite, RecordPage, ReplicaMessage, Run } from '../replica/index.ts'
-import { decodeRecord } from '../replica/index.ts'
+import { decodeRecord, type RecordPage, type ReplicaMessage, type Run } from '../replica/index.ts'
+import {
+  decodeWriteMessage,
+  encodeWriteMessage,
+  isWriteMessage,
+  isWritePayload,
+  type WriteMessage,
+} from './write-codec.ts'
 
 /** A message to the replica of a partition. */
 export type Parcel = { readonly partition: PartitionId; readonly message: ReplicaMessage }
 
-/** The msgpack of a list of partition, kind and parts. The bytes are the caller's. */
+/** As `write-codec.ts` has it, or the msgpack of a list of partition, kind and parts. The bytes are the caller's. */
 export function encodeParcel({ partition, message }: Parcel): Uint8Array {
+  if (isWriteMessage(message)) return encodeWriteMessage(partition, message)
   const field = FIELDS[message.kind] as Field<ReplicaMessage>
   return packr.pack([partition, message.kind, field.pack(message)])
 }
@@ -25,17 +32,27 @@ export function encodeParcel({ partition, message }: Parcel): Uint8Array {
  */
 export function decodeParcel(bytes: Uint8Array): Parcel | undefined {
   try {
-    const packed: unknown = packr.unpack(bytes)
-    if (!Array.isArray(packed) || packed.length !== 3) return undefined
-    const [number, kind, parts]: unknown[] = packed
-    if (!isKind(kind)) return undefined
-    const message = { kind, ...FIELDS[kind].unpack(parts) } as ReplicaMessage
-    const parcel = { partition: partitionNumber.unpack(number), message }
+    const parcel = isWritePayload(bytes) ? ofWrite(bytes) : ofList(packr.unpack(bytes))
     return isOfPartition(parcel) ? parcel : undefined
   } catch {
     // Whatever has been sent instead, there is nothing to be done with it.
     return undefined
   }
+}
+
+function ofWrite(bytes: Uint8Array): Parcel {
+  const { partition, message } = decodeWriteMessage(bytes)
+  const { entries = [] } = (message.kind === 'append' && message.write) || {}
+  if (!entries.every(isEntry)) throw new MalformedError('an entry that is none')
+  return { partition: partitionNumber.unpack(partition), message }
+}
+
+function ofList(packed: unknown): Parcel {
+  if (!Array.isArray(packed) || packed.length !== 3) throw new MalformedError('no list of 3')
+  const [number, kind, parts]: unknown[] = packed
+  if (!isKind(kind)) throw new MalformedError('an unknown kind of message')
+  const message = { kind, ...FIELDS[kind].unpack(parts) } as ReplicaMessage
+  return { partition: partitionNumber.unpack(number), message }
 }
 
 /** Lists, numbers, texts, null and bytes are all that is used of msgpack. */
@@ -57,14 +74,8 @@ const KEY_BYTES_MIN = 11
 const KEY_BYTES_MAX = 8_192
 const RECORD_KEY_BYTES = 13
 
-const entryKey = plain<Uint8Array>('key of an entry', (packed) => {
-  const key = packed as Uint8Array
-  return isBytes(packed, KEY_BYTES_MAX) && key[0] === ENTRY && key.length >= KEY_BYTES_MIN
-})
-
-const entryValue = plain<Uint8Array>('entry', (packed) => {
-  return isBytes(packed, ENTRY_BYTES_MAX) && isDecoded(decodeEntry, packed)
-})
+const entryKey = plain<Uint8Array>('key of an entry', isEntryKey)
+const entryValue = plain<Uint8Array>('entry', isEntryValue)
 
 const entry = record<EngineEntry>({ key: entryKey, value: entryValue })
 const ENTRY_BYTES_MAX = VALUE_BYTES_MAX + 64
@@ -81,23 +92,12 @@ const recordEntry = record<EngineEntry>({
   value: recordBytes,
 })
 
-const write = record<AppendedWrite>(
-  { version, previous: version, record: recordBytes, entries: list(entry) },
-  ({ version, previous }) => version.seq === previous.seq + 1 && version.epoch >= previous.epoch,
-)
+type ListKind = Exclude<ReplicaMessage['kind'], WriteMessage['kind']>
 
-type Parts<K extends ReplicaMessage['kind']> = Omit<Extract<ReplicaMessage, { kind: K }>, 'kind'>
+type Parts<K extends ListKind> = Omit<Extract<ReplicaMessage, { kind: K }>, 'kind'>
 
 /** A kind of message that is missing here does not compile, nor does a part of one. */
-const FIELDS: { readonly [K in ReplicaMessage['kind']]: Field<Parts<K>> } = {
-  append: record<Parts<'append'>>({
-    epoch,
-    history,
-    committed: version,
-    write: maybe(write, undefined),
-  }),
-  appended: record<Parts<'appended'>>({ epoch, version }),
-  committed: record<Parts<'committed'>>({ epoch, version }),
+const FIELDS: { readonly [K in ListKind]: Field<Parts<K>> } = {
   seal: record<Parts<'seal'>>({ epoch }),
   sealed: record<Parts<'sealed'>>({
     epoch,
@@ -136,7 +136,7 @@ const FIELDS: { readonly [K in ReplicaMessage['kind']]: Field<Parts<K>> } = {
   fenced: record<Parts<'fenced'>>({ epoch, by: epoch }),
 }
 
-function isKind(kind: unknown): kind is ReplicaMessage['kind'] {
+function isKind(kind: unknown): kind is ListKind {
   return typeof kind === 'string' && Object.hasOwn(FIELDS, kind)
 }
 
@@ -163,6 +163,19 @@ function below<T extends number = number>(max: number): Field<T> {
   return plain(`whole number below ${max}`, (packed) => {
     return Number.isInteger(packed) && Number(packed) >= 0 && Number(packed) < max
   })
+}
+
+function isEntry({ key, value }: EngineEntry): boolean {
+  return isEntryKey(key) && isEntryValue(value)
+}
+
+function isEntryKey(packed: unknown): boolean {
+  const key = packed as Uint8Array
+  return isBytes(packed, KEY_BYTES_MAX) && key[0] === ENTRY && key.length >= KEY_BYTES_MIN
+}
+
+function isEntryValue(packed: unknown): boolean {
+  return isBytes(packed, ENTRY_BYTES_MAX) && isDecoded(decodeEntry, packed)
 }
 
 function isBytes(packed: unknown, bytesMax: number): boolean {

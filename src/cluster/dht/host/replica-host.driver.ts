@@ -47,6 +47,8 @@ export class ReplicaHost {
   readonly #counts = new HealthCounts()
   /** A random place far from those of other lives, and each question has the next number. */
   readonly #turnFirst = randomInt(2 ** 47) * 8
+  /** The last message that left. */
+  #told: { readonly message: ReplicaMessage; readonly payload: Uint8Array } | undefined
   #ticker: NodeJS.Timeout | undefined
   #refusal: Unavailable | undefined
 
@@ -321,8 +323,12 @@ export class ReplicaHost {
   /** What the network does not take is lost; whoever has said it says it again. */
   #tell(to: NodeId, partition: PartitionId, message: ReplicaMessage): void {
     const { network } = this.#options.cluster ?? {}
-    if (network?.isConnected(to))
-      network.send(to, REPLICA_CHANNEL, encodeParcel({ partition, message }))
+    if (!network?.isConnected(to)) return
+    // What a primary tells all others is encoded once.
+    if (this.#told?.message !== message) {
+      this.#told = { message, payload: encodeParcel({ partition, message }) }
+    }
+    network.send(to, REPLICA_CHANNEL, this.#told.payload)
   }
 
   async #scan(hosted: Hosted, { range, token }: Extract<ReplicaEffect, { kind: 'scan' }>) {

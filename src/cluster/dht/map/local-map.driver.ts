@@ -5,7 +5,6 @@
  */
 import { compareBytes } from '../../../base/bytes.ts'
 import {
-  type MapOperation,
   type Page,
   SCAN_BYTES_MAX,
   type Unavailable,
@@ -18,7 +17,7 @@ import { decodeEntry } from '../entry.ts'
 import type { ReplicaHost } from '../host/replica-host.driver.ts'
 import { entryKey, entryName, keyAfter, prefixEnd, sortKeyOf } from '../key.ts'
 import type { MapWrite, NotServing, Replica } from '../replica/index.ts'
-import { compareVersions, isSameVersion, VERSION_NONE } from '../version.ts'
+import { isSameVersion, VERSION_NONE } from '../version.ts'
 import type { EntryCache } from './entry-cache.ts'
 import type { MapAnswers, MapCall, MapRefusal, ScanRange } from './map-call.ts'
 import type { Place } from './place.ts'
@@ -73,18 +72,14 @@ export class LocalMap {
 
   async write(place: Place, write: MapWrite): LocalAnswer<'write'> {
     const { host, cache } = this.#parts
-    const replica = await host.replica(place.partition)
+    const opened = host.replica(place.partition)
+    const replica = opened instanceof Promise ? await opened : opened
     for (const { kind, sortKey } of write.operations) {
       if (kind !== 'check') cache.delete(nameOf(place, sortKey))
     }
     const previous = replica.orderedVersionOf(place.space, place.partitionKey)
     const outcome = await host.write(place.partition, replica, write)
-    if (!outcome.ok) return outcome
-    // A write that was repeated is not the last one any more, and its repetition may say something else.
-    if (compareVersions(outcome.value, previous) > 0) {
-      this.#remember(place, write.operations, outcome.value, replica)
-    }
-    return ok({ version: outcome.value, previous })
+    return outcome.ok ? ok({ version: outcome.value, previous }) : outcome
   }
 
   /** What another node asks of a primary here. */
@@ -160,21 +155,6 @@ export class LocalMap {
     const isSettled = !replica.isPending(name) && replica.isCommitted(version)
     if (isSettled) this.#keep(name, entry)
     return entry
-  }
-
-  /** What was just written is often asked for next. Only the partition's last write is surely what the engine shows. */
-  #remember(
-    place: Place,
-    operations: readonly MapOperation[],
-    version: Version,
-    replica: Replica,
-  ): void {
-    if (!isSameVersion(replica.version(), version)) return
-    for (const operation of operations) {
-      if (operation.kind !== 'put') continue
-      const name = nameOf(place, operation.sortKey)
-      if (!replica.isPending(name)) this.#keep(name, { value: operation.value, version })
-    }
   }
 
   #keep(name: string, entry: Versioned): void {

@@ -1,13 +1,13 @@
-/** What one node asks another one's primaries, and what it is told: msgpack lists, strictly checked. */
+/**
+ * What one node asks another one's primaries, and what it is told, strictly checked: msgpack lists, but for writes, which
+ * `write-call.ts` has.
+ */
 import { Packr } from 'msgpackr'
-import type { PartitionId, RequestId } from '../../../base/ids.ts'
+import type { PartitionId } from '../../../base/ids.ts'
 import {
-  type Condition,
   type Conflict,
   KEY_BYTES_MAX,
-  type MapOperation,
   type NoSpace,
-  OPERATIONS_MAX,
   type OutcomeUnknown,
   type Page,
   SCAN_LIMIT_MAX,
@@ -20,7 +20,6 @@ import {
 import { err, ok, type Result } from '../../../base/result.ts'
 import {
   blob,
-  choice,
   type Field,
   list,
   MalformedError,
@@ -29,16 +28,24 @@ import {
   whole,
   word,
 } from '../../wire/index.ts'
-import { isKey, isSpaceName, REQUEST_ID_BYTES_MAX, writeFault } from '../limit.ts'
+import { isKey, isSpaceName, writeFault } from '../limit.ts'
 import { consistencyOf, partitionOf } from '../partition.ts'
-import type { Forgotten, MapWrite, NotServing } from '../replica/index.ts'
+import type { Forgotten, NotServing } from '../replica/index.ts'
+import {
+  decodeWriteCall,
+  decodeWritten,
+  encodeWriteCall,
+  encodeWritten,
+  isWriteBytes,
+  type WriteCall,
+} from './write-call.ts'
 
 /** Of one partition, to its primary. */
 export type MapCall =
   | (Target & { readonly kind: 'get'; readonly sortKey: string })
   | (Target & { readonly kind: 'scan' } & ScanRange)
   | (Target & { readonly kind: 'version' })
-  | (Target & { readonly kind: 'write' } & Required<Omit<MapWrite, 'space' | 'partitionKey'>>)
+  | WriteCall
 
 export type Target = {
   readonly partition: PartitionId
@@ -65,13 +72,15 @@ export type MapRefusal = Conflict | NoSpace | Unavailable | OutcomeUnknown | Not
 
 /** The bytes are the caller's. */
 export function encodeCall(call: MapCall): Uint8Array {
+  if (call.kind === 'write') return encodeWriteCall(call)
   const field = CALLS[call.kind] as Field<MapCall>
   return packr.pack([call.kind, field.pack(call)])
 }
 
-/** The inverse; undefined for bytes that are no call, and for calls beyond the limits of the port. */
+/** The inverse; undefined for bytes that are no call, and for calls beyond the limits of the port. Values written are views. */
 export function decodeCall(bytes: Uint8Array): MapCall | undefined {
   return attempt(() => {
+    if (isWriteBytes(bytes)) return checkedWrite(decodeWriteCall(bytes))
     const packed: unknown = packr.unpack(bytes)
     const [kind, parts] = Array.isArray(packed) && packed.length === 2 ? packed : []
     if (!isKind(kind)) throw new MalformedError('an unknown kind of call')
@@ -84,7 +93,7 @@ export function encodeAnswer<K extends MapCall['kind']>(
   kind: K,
   answer: Result<MapAnswers[K], MapRefusal>,
 ): Uint8Array {
-  if (answer.ok) return packr.pack(['ok', ANSWERS[kind].pack(answer.value)])
+  if (answer.ok) return ANSWERS[kind].encode(answer.value)
   const field = REFUSALS[answer.error.kind] as Field<MapRefusal>
   return packr.pack([answer.error.kind, field.pack(answer.error)])
 }
@@ -95,9 +104,10 @@ export function decodeAnswer<K extends MapCall['kind']>(
   bytes: Uint8Array,
 ): Result<MapAnswers[K], MapRefusal> | undefined {
   return attempt(() => {
+    const made = ANSWERS[kind].decode(bytes)
+    if (made !== undefined) return made
     const packed: unknown = packr.unpack(bytes)
     const [outcome, parts] = Array.isArray(packed) && packed.length === 2 ? packed : []
-    if (outcome === 'ok') return ok(ANSWERS[kind].unpack(parts))
     if (!isRefusal(outcome)) throw new MalformedError('an unknown kind of answer')
     return err({ kind: outcome, ...REFUSALS[outcome].unpack(parts) } as MapRefusal)
   })
@@ -124,74 +134,46 @@ const target = {
   partitionKey: key,
 }
 
-const condition: Field<Condition> = {
-  pack: (held) => (held === 'absent' ? held : version.pack(held)),
-  unpack: (packed) => (packed === 'absent' ? packed : version.unpack(packed)),
-}
+type ListKind = Exclude<MapCall['kind'], 'write'>
 
-type PackedOperation = {
-  readonly kind: MapOperation['kind']
-  readonly sortKey: string
-  readonly value: Uint8Array | undefined
-  readonly condition: Condition | undefined
-}
+type Parts<K extends ListKind> = Omit<Extract<MapCall, { kind: K }>, 'kind'>
 
-const packedOperation = record<PackedOperation>(
-  {
-    kind: choice(['put', 'delete', 'check']),
-    sortKey: key,
-    value: maybe(value, undefined),
-    condition: maybe(condition, undefined),
-  },
-  (operation) =>
-    (operation.kind === 'put') === (operation.value !== undefined) &&
-    (operation.kind !== 'check' || operation.condition !== undefined),
-)
-
-const operation: Field<MapOperation> = {
-  pack: (held) => {
-    const { kind, sortKey, condition } = held
-    const value = kind === 'put' ? held.value : undefined
-    return packedOperation.pack({ kind, sortKey, condition, value })
-  },
-  unpack(packed) {
-    const { kind, sortKey, value, condition } = packedOperation.unpack(packed)
-    return {
-      kind,
-      sortKey,
-      ...(value !== undefined && { value }),
-      ...(condition !== undefined && { condition }),
-    } as MapOperation
-  },
-}
-
-type Parts<K extends MapCall['kind']> = Omit<Extract<MapCall, { kind: K }>, 'kind'>
-
-const CALLS: { readonly [K in MapCall['kind']]: Field<Parts<K>> } = {
+const CALLS: { readonly [K in ListKind]: Field<Parts<K>> } = {
   get: record<Parts<'get'>>({ ...target, sortKey: key }, isPlaced),
   scan: record<Parts<'scan'>>(
     { ...target, prefix: key, after: maybe(key, undefined), limit: whole(1) },
     (scan) => isPlaced(scan) && scan.limit <= SCAN_LIMIT_MAX,
   ),
   version: record<Parts<'version'>>(target, isPlaced),
-  write: record<Parts<'write'>>(
-    {
-      ...target,
-      operations: checked(list(operation), ({ length }) => length <= OPERATIONS_MAX),
-      requestId: word<RequestId>(1, REQUEST_ID_BYTES_MAX),
-      since: version,
-    },
-    (write) => isPlaced(write) && writeFault(write) === undefined,
-  ),
 }
 
 const entry = record<Page['entries'][number]>({ sortKey: key, value, version })
 
-const ANSWERS: { readonly [K in MapCall['kind']]: Field<MapAnswers[K]> } = {
-  get: maybe(versioned, undefined),
-  scan: record<Page>({ entries: list(entry), next: maybe(key, undefined), version }),
-  version,
-  write: record<Written>({ version, previous: version }),
+const ANSWERS: { readonly [K in MapCall['kind']]: AnswerCodec<MapAnswers[K]> } = {
+  get: answers(maybe(versioned, undefined)),
+  scan: answers(record<Page>({ entries: list(entry), next: maybe(key, undefined), version })),
+  version: answers(version),
+  write: {
+    encode: encodeWritten,
+    decode: (bytes) => (isWriteBytes(bytes) ? ok(decodeWritten(bytes)) : undefined),
+  },
+}
+
+/** What a primary says when it has done what it was asked; `decode` gives undefined when it says something else. */
+type AnswerCodec<T> = {
+  encode(value: T): Uint8Array
+  decode(bytes: Uint8Array): Result<T, never> | undefined
+}
+
+function answers<T>(field: Field<T>): AnswerCodec<T> {
+  return {
+    encode: (value) => packr.pack(['ok', field.pack(value)]),
+    decode(bytes) {
+      const packed: unknown = packr.unpack(bytes)
+      const [outcome, parts] = Array.isArray(packed) && packed.length === 2 ? packed : []
+      return outcome === 'ok' ? ok(field.unpack(parts)) : undefined
+    },
+  }
 }
 
 const nothing = record<object>({})
@@ -223,7 +205,14 @@ function checked<T>(field: Field<T>, isValid: (value: T) => boolean): Field<T> {
   }
 }
 
-function isKind(kind: unknown): kind is MapCall['kind'] {
+/** As `checked`, of a write. */
+function checkedWrite(write: WriteCall): WriteCall {
+  const isValid = isSpaceName(write.space) && isPlaced(write) && writeFault(write) === undefined
+  if (!isValid) throw new MalformedError('beyond what may be asked')
+  return write
+}
+
+function isKind(kind: unknown): kind is ListKind {
   return typeof kind === 'string' && Object.hasOwn(CALLS, kind)
 }
 

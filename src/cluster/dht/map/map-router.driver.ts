@@ -22,7 +22,8 @@ import type { PartitionRow } from '../../partition/index.ts'
 import { Calls } from '../../wire/calls.driver.ts'
 import { MAP_CHANNEL } from '../../wire/index.ts'
 import type { HostCluster } from '../host-options.ts'
-import { consistencyOf, rowNumberOf } from '../partition.ts'
+import { entryPrefix } from '../key.ts'
+import { rowNumberOf } from '../partition.ts'
 import type { Forgotten, MapWrite } from '../replica/index.ts'
 import { laterOf, VERSION_NONE } from '../version.ts'
 import type { LocalAnswer, LocalMap } from './local-map.driver.ts'
@@ -35,7 +36,7 @@ import {
   type MapCall,
   type MapRefusal,
 } from './map-call.ts'
-import { type Place, placeOf } from './place.ts'
+import type { Place } from './place.ts'
 
 export class MapRouter {
   readonly #options: MapRouterOptions
@@ -103,7 +104,8 @@ export class MapRouter {
   /** Never sent on: who asks has the same table, or an older or a newer one, and asks again. */
   async #answer(call: MapCall): Promise<Uint8Array> {
     const { space, partitionKey, partition, kind } = call
-    const place = placeOf(space, partitionKey, consistencyOf(partition))
+    const keys = entryPrefix(partition, space, partitionKey)
+    const place = { space, partitionKey, partition, keys }
     return encodeAnswer(kind, await this.#options.local.perform(place, call))
   }
 

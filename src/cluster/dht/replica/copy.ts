@@ -38,13 +38,15 @@ export class Copy {
   /** The same at the replica that is fetched from, as it was when that began. */
   #committedThere: Version = VERSION_NONE
 
-  /** Takes ownership of `history`. */
-  constructor(options: CopyOptions, history: Retained[]) {
+  constructor(options: CopyOptions, history: readonly Retained[]) {
     const { partition, view, bounds, out } = options
     const promise = readPromise(partition, view)
     this.#options = options
     this.#out = out
-    this.log = new Log(history, bounds.retained)
+    this.log = new Log(history, bounds.retained, (version) => {
+      const record = view(recordKey(partition, version))
+      return record && decodeRecord(record).requestId
+    })
     this.#had = promise.had
     this.#promisedDurably = Math.max(promise.epoch, this.log.durable.epoch)
     this.#promised = this.#promisedDurably
@@ -244,8 +246,8 @@ export class Copy {
   }
 
   #accept(write: AppendedWrite, ackTo: AckTo): void {
-    const { version, record } = write
-    const { requestId, space, partitionKey } = decodeRecord(record)
+    const { version, record, written } = write
+    const { requestId, space, partitionKey } = written
     const operations = write.entries.map(({ key, value }) => ({ kind: 'put' as const, key, value }))
     const retained = { version, requestId, space, partitionKey }
     this.order(retained, record, operations, { append: undefined, ackTo })

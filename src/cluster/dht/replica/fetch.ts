@@ -59,7 +59,7 @@ export class Fetch {
       this.#clear()
       return
     }
-    this.#keys = log.after(this.#since).flatMap(({ version }) => {
+    this.#keys = log.after(this.#since).flatMap((version) => {
       const record = view(recordKey(partition, version))
       assert(record !== undefined, 'a durable record is in the engine')
       return keysOf(partition, record)
@@ -129,7 +129,7 @@ export class Fetch {
       sealOperation(partition, promised()),
       incompleteOperation(partition, this.#had),
     ]
-    for (const { version } of records) {
+    for (const version of records) {
       operations.push({ kind: 'delete', key: recordKey(partition, version) })
     }
     const change = { common: VERSION_NONE, older: [], newer: [], had: this.#had }
@@ -165,7 +165,7 @@ export class Fetch {
     const common = this.#since
     assert(common !== undefined, 'records are fetched from a common version on')
     const operations: EngineOperation[] = []
-    for (const { version } of log.after(common)) {
+    for (const version of log.after(common)) {
       operations.push({ kind: 'delete', key: recordKey(partition, version) })
     }
     for (const { key, value } of entries) {
@@ -175,8 +175,10 @@ export class Fetch {
     for (const { key, value } of [...older, ...newer]) operations.push({ kind: 'put', key, value })
     const change = { common, older: older.map(retainedOf), newer: newer.map(retainedOf) }
     const last = change.newer.at(-1)?.version ?? common
-    const records = [...change.older, ...log.before(common.seq + 1), ...change.newer]
-    for (const { version } of records) {
+    const versions = ({ version }: Retained) => version
+    const kept = log.before(common.seq + 1)
+    const records = [...change.older.map(versions), ...kept, ...change.newer.map(versions)]
+    for (const version of records) {
       if (version.seq > last.seq - bounds.retained) break
       operations.push({ kind: 'delete', key: recordKey(partition, version) })
     }

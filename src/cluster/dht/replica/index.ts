@@ -12,6 +12,7 @@ export type {
 } from './effect.ts'
 export type { Run } from './log.ts'
 export {
+  type Append,
   type AppendedWrite,
   isForDisk,
   type Pull,

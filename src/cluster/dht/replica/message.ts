@@ -5,6 +5,7 @@
 import type { Version } from '../../../base/port.ts'
 import type { EngineEntry } from '../../../storage/index.ts'
 import type { Run } from './log.ts'
+import type { WriteRecord } from './record.ts'
 
 export type ReplicaMessage =
   | Append
@@ -34,8 +35,9 @@ export type Append = {
 export type AppendedWrite = {
   readonly version: Version
   readonly previous: Version
-  /** As `record.ts` encodes it. */
+  /** As `record.ts` encodes `written`. */
   readonly record: Uint8Array
+  readonly written: WriteRecord
   readonly entries: readonly EngineEntry[]
 }
 

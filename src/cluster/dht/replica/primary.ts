@@ -106,11 +106,12 @@ export class Primary {
   write(write: MapWrite, client: number): void {
     const { host, bounds, writeQuorum, partition, view } = this.#options
     const first = this.#log.find(write.requestId)
-    if (first !== undefined) {
+    if (typeof first === 'object') {
       this.#answerAfter(first, { client, result: ok(first) })
       return
     }
-    if (write.since !== undefined && !this.#log.reachesBackTo(write.since)) {
+    const { since } = write
+    if (first === 'gone' || (since !== undefined && !this.#log.reachesBackTo(since))) {
       host.reply({ client, result: err({ kind: 'forgotten', committed: this.#committed }) })
       return
     }
@@ -140,7 +141,8 @@ export class Primary {
 
   /** The next write is durable here. `append` is for the others, if there are any. */
   persisted(append: AppendedWrite | undefined): void {
-    for (const other of this.#options.others) this.#append(other, append)
+    const { others } = this.#options
+    if (others.length > 0) this.#append(others, append)
     this.#commit()
   }
 
@@ -174,7 +176,7 @@ export class Primary {
 
   /** Asks how far that replica has come, so that it hears how far it should have. */
   reached(peer: NodeId): void {
-    if (this.#options.others.includes(peer)) this.#append(peer, undefined)
+    if (this.#options.others.includes(peer)) this.#append([peer], undefined)
   }
 
   tick(): void {
@@ -187,7 +189,7 @@ export class Primary {
       if (quietTicks === 0) continue
       if (!isBehind) this.#tellCommitted(other)
       // A disk that is slow is no reason to ask: that would only give it more to do.
-      else if (quietTicks % bounds.repeatTicks === 0) this.#append(other, undefined)
+      else if (quietTicks % bounds.repeatTicks === 0) this.#append([other], undefined)
     }
     this.#durableBefore = this.#durableLast
     this.#durableLast = this.#log.durable.seq
@@ -267,6 +269,7 @@ export class Primary {
             version,
             previous,
             record: bytes,
+            written: record,
             entries: entries.filter((entry) => entry.kind === 'put'),
           }
     host.order({ ...record, version }, bytes, entries, append)
@@ -288,23 +291,24 @@ export class Primary {
     host.send(to, { kind: 'committed', epoch, version })
   }
 
-  #append(to: NodeId, write: AppendedWrite | undefined): void {
+  /** The same message for all of them. */
+  #append(peers: readonly NodeId[], write: AppendedWrite | undefined): void {
     const { epoch, host } = this.#options
     const committed = this.committed ?? VERSION_NONE
-    // Who is behind may have to fetch what it lacks, and heeds nothing else meanwhile: it is told again.
-    const isBehind = (this.#acks.get(to) ?? 0) < this.#log.durable.seq
-    if (!isBehind) this.#told.set(to, committed.seq)
-    host.send(to, { kind: 'append', epoch, history: this.#log.runs(), committed, write })
+    const history = this.#log.runs()
+    const message = { kind: 'append', epoch, history, committed, write } as const
+    for (const to of peers) {
+      // Who is behind may have to fetch what it lacks, and heeds nothing else meanwhile: it is told again.
+      const isBehind = (this.#acks.get(to) ?? 0) < this.#log.durable.seq
+      if (!isBehind) this.#told.set(to, committed.seq)
+      host.send(to, message)
+    }
   }
 
   /** Commits what enough replicas have, in the order of the sequence. */
   #commit(): void {
-    const { others, writeQuorum, epoch, host } = this.#options
-    let seq = this.#log.durable.seq
-    if (writeQuorum > 1) {
-      const reached = others.map((other) => this.#acks.get(other) ?? 0)
-      seq = reached.concat(seq).sort((a, b) => b - a)[writeQuorum - 1] ?? 0
-    }
+    const { epoch, host } = this.#options
+    const seq = this.#quorumSeq()
     for (let head = this.#inFlight[0]; head !== undefined; head = this.#inFlight[0]) {
       if (head.version.seq > seq) break
       this.#inFlight.shift()
@@ -317,6 +321,20 @@ export class Primary {
       for (const answer of head.answers) host.reply(answer)
     }
     this.#reads.release()
+  }
+
+  /** Up to where enough replicas have the writes, as far as this one has them. */
+  #quorumSeq(): number {
+    const { others, writeQuorum } = this.#options
+    if (writeQuorum === 1) return this.#log.durable.seq
+    let best = 0
+    for (const candidate of others) {
+      const seq = this.#acks.get(candidate) ?? 0
+      let count = 1
+      for (const other of others) if ((this.#acks.get(other) ?? 0) >= seq) count++
+      if (count >= writeQuorum && seq > best) best = seq
+    }
+    return best
   }
 
   #answerAfter(first: Version, answer: Answer): void {

@@ -1,4 +1,4 @@
-import { BinaryReader, encodeBinary } from '../../../base/binary.ts'
+import { BinaryReader, encodeTransient } from '../../../base/binary.ts'
 import type { RequestId } from '../../../base/ids.ts'
 import { assertFormat } from '../entry.ts'
 
@@ -20,7 +20,7 @@ export type WriteRecord = {
  */
 export function encodeRecord(record: WriteRecord): Uint8Array {
   const { requestId, space, partitionKey, sortKeys } = record
-  return encodeBinary((writer) => {
+  return encodeTransient((writer) => {
     writer.uint8(FORMAT).sizedText(requestId).sizedText(space).sizedText(partitionKey)
     writer.uint16(sortKeys.length)
     for (const sortKey of sortKeys) writer.sizedText(sortKey)

@@ -40,8 +40,8 @@ export class Replica {
   #takeover: Takeover | undefined
   #turnLast: number
 
-  /** Takes ownership of `history`: what `recoverHistory` gives. */
-  constructor(options: ReplicaOptions, history: Retained[]) {
+  /** `history` is what `recoverHistory` gives. */
+  constructor(options: ReplicaOptions, history: readonly Retained[]) {
     const { partition, self, view, bounds = BOUNDS, isFirstDisk = false, turnFirst = 0 } = options
     this.#options = options
     this.#bounds = bounds

@@ -81,7 +81,7 @@ export class Source {
       for (const [name, entry] of found) entries.set(name, entry)
     }
     const newer: EngineEntry[] = []
-    for (const { version } of log.after(since)) {
+    for (const version of log.after(since)) {
       const record = this.#record(version)
       if (record === undefined) return 'trimmed'
       const found = this.#lacking(keysOf(partition, record.value), entries)
@@ -93,7 +93,7 @@ export class Source {
     }
     // From the newest on, so that there is never a gap behind those that come later.
     const older: EngineEntry[] = []
-    for (const { version } of log.before(Math.min(oldest, since.seq + 1)).toReversed()) {
+    for (const version of log.before(Math.min(oldest, since.seq + 1)).toReversed()) {
       const record = this.#record(version)
       if (record === undefined) return 'trimmed'
       bytes += bytesOf([record])
