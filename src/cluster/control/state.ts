@@ -65,7 +65,7 @@ export class ControlState {
       .sort((a, b) => compareBytes(utf8(a.key), utf8(b.key)))
   }
 
-  /** Carries out the next command of the log. What is refused changes nothing. */
+  /** Carries out the next command of the log, which changes no key twice (`assertCommand`). What is refused changes nothing. */
   execute({ operations, preconditions, requestId }: ControlCommand): ControlOutcome {
     const first = this.#answered.find(requestId)
     if (first !== undefined) return { kind: 'written', revision: first.revision }

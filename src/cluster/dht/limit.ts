@@ -9,7 +9,7 @@ import {
 } from '../../base/port.ts'
 import type { MapWrite } from './replica/index.ts'
 
-/** Request ids are kept in memory with every retained record; a UUID with some room. */
+/** Request ids are kept with every retained record; a UUID with some room. */
 export const REQUEST_ID_BYTES_MAX = 128
 
 /** To exceed the limits of a key is a bug of the caller. */

@@ -2,7 +2,7 @@ import { Packr } from 'msgpackr'
 import { concat } from '../../base/bytes.ts'
 import type { NodeId } from '../../base/ids.ts'
 import { KEY_BYTES_MAX } from '../../base/port.ts'
-import { type Batch, type BatchId, bundle, bundledIn, partsOf, type Request } from './batch.ts'
+import { type Batch, type BatchId, bundle, bundledIn, PARTS_MAX, type Request } from './batch.ts'
 
 /**
  * A batch as bytes, which its origin makes once: the same go over the wire, into the log and into the history of every node. A
@@ -25,12 +25,14 @@ export function decodeBatch(bytes: Uint8Array): Batch | undefined {
       const part = partOf(packed)
       if (part !== undefined) encoded.set(part, bytes.subarray(start, end))
       parts.push(part)
+      return parts.length <= PARTS_MAX
     })
   } catch {
     return undefined
   }
   const [first, ...rest] = parts.filter((part) => part !== undefined)
   if (first === undefined || rest.length < parts.length - 1) return undefined
+  if (parts.length > PARTS_MAX) return undefined
   const batch = bundle([first, ...rest])
   encoded.set(batch, bytes)
   return batch
@@ -48,7 +50,8 @@ const NAME_UNITS_MAX = 512
 function encodePart({ id, origin, seq, stamp, requests }: Batch): Uint8Array {
   const flat: (string | number)[] = []
   for (const request of requests) flat.push(request.client, request.seq, request.command)
-  return packr.pack([id, origin, seq, stamp, flat])
+  // A copy of its size: what is packed lies in a memory that all packers share, and that grows with the largest message.
+  return new Uint8Array(packr.pack([id, origin, seq, stamp, flat]))
 }
 
 /** Of what another program has packed: every type, range and length is checked. */
@@ -57,8 +60,8 @@ function partOf(packed: unknown): Batch | undefined {
   const [id, origin, seq, stamp, flat] = packed
   if (!isText(id, NAME_UNITS_MAX) || !isText(origin, NAME_UNITS_MAX)) return undefined
   if (!isCount(seq) || !isCount(stamp) || !Array.isArray(flat)) return undefined
-  const isOne = partsOf(id as BatchId).length === 1
-  if (!isOne || !id.startsWith(`${origin}/`) || !id.endsWith(`/${seq}`)) return undefined
+  // A bundle that was read from a record of an earlier program is packed like one batch, and passes.
+  if (!id.startsWith(`${origin}/`) || !id.endsWith(`/${seq}`)) return undefined
   const requests = requestsOf(flat)
   return requests && { id: id as BatchId, origin: origin as NodeId, seq, stamp, requests }
 }

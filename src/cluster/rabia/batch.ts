@@ -6,7 +6,8 @@ export type BatchId = Brand<string, 'BatchId'>
 
 /**
  * A command on behalf of a client. `client` and `seq` make its effect happen once, however often it is sent: a client
- * has one request open at a time, counts them up from 1 and keeps the number for retries.
+ * has one request open at a time, counts them up from 1 and keeps the number for retries. Both texts are well-formed: half a
+ * surrogate pair would be another text on other nodes.
  */
 export type Request = {
   readonly client: string
@@ -26,6 +27,9 @@ export type Batch = {
   readonly stamp: SlotNumber
   readonly requests: readonly Request[]
 }
+
+/** Of a bundle. One of each voter; their names together are no longer than a name may be. */
+export const PARTS_MAX = 5
 
 /** The id of the batch that `origin` seals as its `seq`th since it started as `boot`. */
 export function batchId(origin: NodeId, boot: string, seq: number): BatchId {

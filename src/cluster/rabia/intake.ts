@@ -1,3 +1,4 @@
+import { assert } from '../../base/assert.ts'
 import type { NodeId } from '../../base/ids.ts'
 import type { SlotNumber } from './ballot.ts'
 import { type Batch, type BatchId, batchId, type Request } from './batch.ts'
@@ -34,6 +35,7 @@ export class Intake {
    * place, for nobody waits for it any more.
    */
   accept(request: Request): string | undefined {
+    assert(request.command.isWellFormed(), 'a command with half a surrogate pair')
     const { requests, requestUnits } = this.#options.limits
     const earlier = this.#waiting.get(request.client)
     if (earlier !== undefined && earlier.seq >= request.seq) return undefined
@@ -41,7 +43,7 @@ export class Intake {
     if (this.#units + sizeOf(request) > requestUnits) {
       return `the requests that wait for agreement have reached ${requestUnits} units`
     }
-    if (earlier !== undefined) this.#units -= sizeOf(earlier)
+    if (earlier !== undefined) this.#giveUp(earlier)
     this.#waiting.set(request.client, request)
     this.#units += sizeOf(request)
     this.#unsealed.push(request)
@@ -87,6 +89,11 @@ export class Intake {
 
   reply({ client, seq }: Request, outcome: Outcome): void {
     this.#options.out.push({ kind: 'reply', client, seq, outcome })
+  }
+
+  #giveUp(request: Request): void {
+    this.#units -= sizeOf(request)
+    this.#unsealed = this.#unsealed.filter((other) => other !== request)
   }
 
   #waits({ client, seq }: Request): boolean {

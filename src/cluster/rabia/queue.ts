@@ -1,5 +1,5 @@
 import type { SlotNumber } from './ballot.ts'
-import { type Batch, type BatchId, bundle, partsOf } from './batch.ts'
+import { type Batch, type BatchId, bundle, PARTS_MAX, partsOf } from './batch.ts'
 import { sizeOf } from './history.ts'
 
 /**
@@ -69,9 +69,6 @@ export class BatchQueue {
 
 /** Four full batches: what is written and sent for a slot stays small. */
 const BUNDLE_UNITS_MAX = 256 * 1_024
-
-/** One of each voter; their names together are no longer than a name may be. */
-const PARTS_MAX = 5
 
 /** More than an origin has open, since batches of its earlier starts may still wait. */
 const PER_ORIGIN_MAX = 8

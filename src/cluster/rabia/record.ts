@@ -66,7 +66,7 @@ function decodeParts(bytes: Uint8Array): LogRecord {
   const head = JSON.parse(text(bytes.subarray(START_BYTES, bodyStart))) as LogRecord
   if (bodyStart === bytes.length) return head
   // The reader of the log lends its bytes; those of a batch are kept.
-  const body = decodeBatch(bytes.slice(bodyStart))
+  const body = decodeBatch(new Uint8Array(bytes.subarray(bodyStart)))
   assert(body !== undefined, 'the log holds what was written')
   return head.kind === 'ballot' ? { ...head, batch: body } : { ...head, body }
 }

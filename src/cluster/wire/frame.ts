@@ -29,7 +29,7 @@ export const PAYLOAD_BYTES_MAX = 9 * 1_024 * 1_024
 /** Version and place. */
 const SEALED_BYTES = 7
 
-/** All of a GMAC; 2^128 tries are out of reach of anybody who gets one per connection. */
+/** All of a GMAC; for the largest frame one try in 2^108 succeeds, and a connection ends after one. */
 const MAC_BYTES = 16
 
 const NONCE_BYTES = 12

@@ -10,7 +10,6 @@
  */
 import { BinaryReader, type BinaryWriter, encodeTransient } from '../../../base/binary.ts'
 import type { PartitionId } from '../../../base/ids.ts'
-import type { Version } from '../../../base/port.ts'
 import { MalformedError } from '../../wire/index.ts'
 import {
   type Append,
@@ -19,6 +18,7 @@ import {
   type ReplicaMessage,
   type Run,
 } from '../replica/index.ts'
+import { readVersion, writeVersion } from '../version.ts'
 
 /** A message that `encodeWriteMessage` takes. */
 export type WriteMessage = Extract<ReplicaMessage, { kind: 'append' | 'appended' | 'committed' }>
@@ -77,10 +77,6 @@ function writeAppend(writer: BinaryWriter, { committed, history, write }: Append
   for (const { key, value } of write.entries) writer.sizedBytes(key).sizedBytes(value)
 }
 
-function writeVersion(writer: BinaryWriter, { epoch, seq }: Version): void {
-  writer.uint32(epoch).uint48(seq)
-}
-
 function readPoint(reader: BinaryReader, kind: number, epoch: number): WriteMessage {
   if (kind !== APPENDED && kind !== COMMITTED) throw new MalformedError('an unknown kind')
   return { kind: kind === APPENDED ? 'appended' : 'committed', epoch, version: readVersion(reader) }
@@ -113,8 +109,4 @@ function readWrite(reader: BinaryReader): AppendedWrite {
     entries.push({ key: reader.sizedBytes(), value: reader.sizedBytes() })
   }
   return { version, previous, record, written, entries }
-}
-
-function readVersion(reader: BinaryReader): Version {
-  return { epoch: reader.uint32(), seq: reader.uint48() }
 }

@@ -10,9 +10,10 @@
  */
 import { BinaryReader, type BinaryWriter, encodeTransient } from '../../../base/binary.ts'
 import type { PartitionId, RequestId } from '../../../base/ids.ts'
-import type { Condition, MapOperation, Version, Written } from '../../../base/port.ts'
+import type { Condition, MapOperation, Written } from '../../../base/port.ts'
 import { MalformedError } from '../../wire/index.ts'
 import type { MapWrite } from '../replica/index.ts'
+import { readVersion, writeVersion } from '../version.ts'
 
 /** To the primary of the partition. */
 export type WriteCall = Required<MapWrite> & {
@@ -111,14 +112,6 @@ function readCondition(reader: BinaryReader, kind: number): Condition | undefine
     default:
       throw new MalformedError('an unknown kind of condition')
   }
-}
-
-function writeVersion(writer: BinaryWriter, { epoch, seq }: Version): void {
-  writer.uint32(epoch).uint48(seq)
-}
-
-function readVersion(reader: BinaryReader): Version {
-  return { epoch: reader.uint32(), seq: reader.uint48() }
 }
 
 function assertEnd(reader: BinaryReader): void {

@@ -8,8 +8,8 @@ import { decodeRecord } from './record.ts'
 
 /**
  * A partition keeps its latest records: a retry is recognised and a replica that fell behind is
- * brought up from them, as long as no more writes than these have followed. Held in memory too,
- * hence the modest number.
+ * brought up from them, as long as no more writes than these have followed. Numbers of each are
+ * held in memory, hence the modest number.
  */
 export const RECORDS_RETAINED = 128
 

@@ -11,6 +11,7 @@ import type { PartitionId } from '../../../base/ids.ts'
 import type { Version } from '../../../base/port.ts'
 import type { EngineOperation } from '../../../storage/index.ts'
 import { assertFormat } from '../entry.ts'
+import { readVersion, writeVersion } from '../version.ts'
 
 const SEALED = 0x03
 const INCOMPLETE = 0x04
@@ -29,7 +30,7 @@ export function incompleteOperation(
 ): EngineOperation {
   const key = incompleteKey(partition)
   if (had === undefined) return { kind: 'delete', key }
-  const value = encodeBinary((writer) => writer.uint8(FORMAT).uint32(had.epoch).uint48(had.seq))
+  const value = encodeBinary((writer) => writeVersion(writer.uint8(FORMAT), had))
   return { kind: 'put', key, value }
 }
 
@@ -53,10 +54,6 @@ function readerOf(bytes: Uint8Array): BinaryReader {
   const reader = new BinaryReader(bytes)
   assertFormat(reader.uint8(), FORMAT)
   return reader
-}
-
-function readVersion(reader: BinaryReader): Version {
-  return { epoch: reader.uint32(), seq: reader.uint48() }
 }
 
 function sealedKey(partition: PartitionId): Uint8Array {
