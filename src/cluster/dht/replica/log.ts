@@ -1,6 +1,7 @@
 import { assert } from '../../../base/assert.ts'
 import type { RequestId } from '../../../base/ids.ts'
 import type { Version } from '../../../base/port.ts'
+import { digestText } from '../../../base/text-digest.ts'
 import { VERSION_NONE } from '../version.ts'
 import type { Retained } from './history.ts'
 
@@ -230,18 +231,6 @@ function digestOf({ version, requestId, space, partitionKey }: Retained): Digest
   const key = digestText(partitionKey, digestText(space))
   return { version, request: digestText(requestId), key }
 }
-
-/** FNV-1a over UTF-16 units, in 32 bits. Continues from `start`. */
-function digestText(text: string, start = FNV_OFFSET): number {
-  let digest = start
-  for (let at = 0; at < text.length; at++) {
-    digest = Math.imul(digest ^ text.charCodeAt(at), FNV_PRIME)
-  }
-  return digest >>> 0
-}
-
-const FNV_OFFSET = 0x811c9dc5
-const FNV_PRIME = 0x01000193
 
 /** Of the empty write with which a primary begins its epoch. */
 export const NO_REQUEST = '' as RequestId
