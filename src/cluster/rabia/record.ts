@@ -1,5 +1,6 @@
 import { assert } from '../../base/assert.ts'
-import { concat, text, utf8 } from '../../base/bytes.ts'
+import { BinaryReader, encodeBinary } from '../../base/binary.ts'
+import { concat, text } from '../../base/bytes.ts'
 import { AetherError } from '../../base/fault.ts'
 import type { Ballot, SlotNumber } from './ballot.ts'
 import type { Batch, BatchId } from './batch.ts'
@@ -31,17 +32,11 @@ const FORMAT = 2
 /** One record in JSON, bodies included, as earlier programs wrote it. */
 const JSON_FORMAT = 1
 
-/** Before the head: the format, and the head's length as 32 bits, little endian. */
-const START_BYTES = 5
-
-/** One record as bytes: the format, what it says in JSON, and its body as `encodeBatch` has it, if it has one. */
+/** One record as bytes: the format, what it says in sized JSON, and its body as `encodeBatch` has it, if it has one. */
 export function encodeRecord(record: LogRecord): Uint8Array {
   const { head, body } = divided(record)
-  const json = utf8(JSON.stringify(head))
-  const start = new Uint8Array(START_BYTES)
-  start[0] = FORMAT
-  new DataView(start.buffer).setUint32(1, json.length, true)
-  return concat(body === undefined ? [start, json] : [start, json, encodeBatch(body)])
+  const start = encodeBinary((writer) => writer.uint8(FORMAT).sizedText(JSON.stringify(head)))
+  return body === undefined ? start : concat([start, encodeBatch(body)])
 }
 
 /** The inverse. The bytes have passed the log's checksum, so that strange ones were written by a newer program. */
@@ -61,12 +56,11 @@ export function decodeRecord(bytes: Uint8Array): LogRecord {
 }
 
 function decodeParts(bytes: Uint8Array): LogRecord {
-  const view = new DataView(bytes.buffer, bytes.byteOffset)
-  const bodyStart = START_BYTES + view.getUint32(1, true)
-  const head = JSON.parse(text(bytes.subarray(START_BYTES, bodyStart))) as LogRecord
-  if (bodyStart === bytes.length) return head
+  const reader = new BinaryReader(bytes.subarray(1))
+  const head = JSON.parse(reader.sizedText()) as LogRecord
+  if (reader.isAtEnd) return head
   // The reader of the log lends its bytes; those of a batch are kept.
-  const body = decodeBatch(new Uint8Array(bytes.subarray(bodyStart)))
+  const body = decodeBatch(new Uint8Array(reader.rest()))
   assert(body !== undefined, 'the log holds what was written')
   return head.kind === 'ballot' ? { ...head, batch: body } : { ...head, body }
 }
