@@ -272,6 +272,18 @@ async function settled(replication: BlobReplication): Promise<void> {
   await vi.waitFor(() => expect(replication.health.isSettled).toBe(true))
 }
 
+/** `n3`, whose replication it is, has been told of a blob that only the others have. */
+async function worldWithMissedChunks() {
+  const world = await openWorld()
+  const { replication } = world.node('n3')
+  replication.start()
+  await settled(replication)
+  world.network.cut(n1, n3)
+  await put(world, 'n1')
+  for await (const page of world.manifests.values()) replication.notice(page)
+  return { world, replication }
+}
+
 describe('the keeper', () => {
   holdTimers()
 
@@ -303,13 +315,7 @@ describe('the keeper', () => {
   })
 
   test('fetches the chunks of a manifest that comes without them', async () => {
-    const world = await openWorld()
-    const { replication } = world.node('n3')
-    replication.start()
-    await settled(replication)
-    world.network.cut(n1, n3)
-    await put(world, 'n1')
-    for await (const page of world.manifests.values()) replication.notice(page)
+    const { world, replication } = await worldWithMissedChunks()
     await letItLook()
     await vi.waitFor(() => expect(replication.health.repaired).toBe(2))
     world.network.cut(n2, n3)
@@ -317,13 +323,7 @@ describe('the keeper', () => {
   })
 
   test('is not settled before it has looked at what it had missed, without a walk', async () => {
-    const world = await openWorld()
-    const { replication } = world.node('n3')
-    replication.start()
-    await settled(replication)
-    world.network.cut(n1, n3)
-    await put(world, 'n1')
-    for await (const page of world.manifests.values()) replication.notice(page)
+    const { world, replication } = await worldWithMissedChunks()
     expect(replication.health.isSettled).toBe(true)
     replication.caughtUp()
     expect(replication.health.isSettled).toBe(false)
